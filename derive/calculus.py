@@ -1,0 +1,169 @@
+"""Reverse mode: ``vjp`` maps a program to the program that also computes its cotangents.
+
+Every local derivative is taken by ``sympy.diff``; Kronecker deltas collapse against the sums. Results are
+said with what the program has computed already: σ(a) becomes i wherever i = σ(a) is an equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, S
+
+from derive.errors import CellError
+from derive.index import Entry, Index, Sigma, entries, fresh, rename_bound
+from derive.normal import Term, use_deltas
+from derive.program import Array, Equation, Program, tidy
+
+Naming = Callable[[str], str]
+
+
+def prefixed(prefix: str) -> Naming:
+    return lambda name: f"{prefix}{name}"
+
+
+def vjp(
+    program: Program,
+    wrt: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    cotangent: Naming = prefixed("d"),
+    seed: Naming = prefixed("d_next_"),
+) -> Program:
+    """The program followed by its backward equations.
+
+    Args:
+        program: any program, itself the result of a ``vjp`` if one likes.
+        wrt: the inputs whose cotangents are results; all of them by default.
+        outputs: the arrays whose cotangents come from outside; by default the program's outputs and the next
+            value of each state. Each adds an input named ``seed(output)``.
+        cotangent: names the cotangent of an array; the names must be new.
+        seed: names the incoming cotangent of an output.
+
+    Returns:
+        A program with the same inputs and the seeds, all equations, then one per cotangent; its outputs are
+        the cotangents of ``wrt``.
+    """
+    wrt = [array.name for array in program.inputs] if wrt is None else list(wrt)
+    outputs = default_outputs(program) if outputs is None else list(outputs)
+    _check_known(program, (*wrt, *outputs))
+    say = speaker(program.equations)
+    seeds = {name: Array(seed(name), program.arrays[name].sizes, "cotangent") for name in outputs}
+    received: dict[str, list[Expr]] = {}
+    for name, array in seeds.items():
+        received[name] = [Entry(array.name, *program.arrays[name].indices)]
+    equations: list[Equation] = []
+    called: dict[str, str] = {}
+
+    def settle(array: Array) -> None:
+        """All that reaches the array is known: add it up under its cotangent's name."""
+        value = say(Add(*received[array.name]))
+        if array.name in seeds and len(received[array.name]) == 1:
+            called[array.name] = seeds[array.name].name
+            return
+        called[array.name] = cotangent(array.name)
+        result = Array(cotangent(array.name), array.sizes, "cotangent")
+        equations.append(Equation(result, tidy(value, array.indices)))
+
+    for equation in reversed(program.equations):
+        if equation.name in received:
+            settle(equation.array)
+            upstream = Entry(called[equation.name], *equation.array.indices)
+            for name in dict.fromkeys(entry.name for entry in entries(equation.value)):
+                received.setdefault(name, []).append(pull_back(equation, upstream, program.arrays[name]))
+    for name in wrt:
+        received.setdefault(name, [S.Zero])
+        if name not in program.definitions:
+            settle(program.arrays[name])
+    return Program(
+        name=program.name,
+        inputs=(*program.inputs, *seeds.values()),
+        equations=(*program.equations, *equations),
+        outputs=tuple(called.get(name, cotangent(name)) for name in wrt),
+        doc=program.doc,
+    )
+
+
+def default_outputs(program: Program) -> list[str]:
+    """A program's outputs and the next values of its states, each once."""
+    following = [state.next for state in program.having("state") if state.next]
+    return list(dict.fromkeys([*program.outputs, *following]))
+
+
+def _check_known(program: Program, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in program.arrays:
+            raise CellError(f"cell {program.name}: vjp of {name!r}, which is not one of its arrays")
+
+
+def pull_back(equation: Equation, upstream: Expr, array: Array) -> Expr:
+    """Σ over the equation's indices of upstream · ∂value/∂array, at the array's standing indices."""
+    at = [fresh(index.dim) for index in array.indices]
+    derivative = equation.value.diff(Entry(array.name, *at))
+    # The equation's own indices are summed now, so they must not be confused with the array's.
+    summed = {index: fresh(index.dim) for index in equation.array.indices}
+    whole = (upstream * derivative).xreplace(summed)
+    result = contract(whole, tuple(summed.values()))
+    return result.xreplace(dict(zip(at, array.indices, strict=True)))
+
+
+def contract(expr: Expr, indices: tuple[Index, ...]) -> Expr:
+    """Σ_indices of an expression, with the deltas in it used to remove sums. Nothing else is distributed."""
+    exposed = (Term(S.One, indices + bound, tuple(factors)) for bound, factors in _expose(expr))
+    return Add(*(term.expr for raw in exposed for term in use_deltas(raw)))
+
+
+def _expose(expr: Expr) -> list[tuple[tuple[Index, ...], list[Expr]]]:
+    """The expression as a sum of (summed indices, factors), distributed only as far as deltas demand."""
+    if not expr.has(KroneckerDelta):
+        return [((), [expr])]
+    if isinstance(expr, Add):
+        return [found for part in expr.args for found in _expose(part)]
+    if isinstance(expr, Sigma):
+        opened = rename_bound(expr)
+        return [(bound + opened.indices, factors) for bound, factors in _expose(opened.body)]
+    if isinstance(expr, Mul):
+        found: list[tuple[tuple[Index, ...], list[Expr]]] = [((), [])]
+        for part in expr.args:
+            exposed = _expose(part)
+            found = [(b + c, f + g) for b, f in found for c, g in exposed]
+        return found
+    return [((), [expr])]
+
+
+def speaker(equations: Sequence[Equation]) -> Callable[[Expr], Expr]:
+    """A rewriting that says an expression with the names of equations whose right side occurs in it."""
+    known = {}
+    for equation in equations:
+        if isinstance(equation.value, Function):
+            shape, indices = _outline(equation.value)
+            position = {index: k for k, index in enumerate(indices)}
+            if all(index in position for index in equation.array.indices):
+                known.setdefault(shape, (equation.name, [position[i] for i in equation.array.indices]))
+
+    def say(expr: Expr) -> Expr:
+        if isinstance(expr, Function) and not isinstance(expr, KroneckerDelta):
+            shape, indices = _outline(expr)
+            if shape in known:
+                name, order = known[shape]
+                return Entry(name, *(indices[k] for k in order))
+        if isinstance(expr, Entry) or not expr.args:
+            return expr
+        return expr.func(*map(say, expr.args))
+
+    return say
+
+
+def _outline(expr: Expr) -> tuple[Expr, list[Index]]:
+    """The expression with its free indices numbered by first appearance, and those indices."""
+    order: list[Index] = []
+
+    def visit(part: Expr) -> None:
+        for child in part.args:
+            if isinstance(child, Index) and child not in order:
+                order.append(child)
+            visit(child)
+
+    visit(expr)
+    free = [index for index in order if index in expr.free_symbols]
+    numbered = {index: Index(f"#{k}", index.dim) for k, index in enumerate(free)}
+    return expr.xreplace(numbered), free

@@ -1,0 +1,150 @@
+"""Evaluation of programs and expressions at concrete sizes: exact (rationals) or in floating point."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+
+from derive.errors import HandgradError
+from derive.index import Dim, Entry, Index, Sigma
+from derive.program import Array, Program
+
+Sizes = Mapping[Dim, int]
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What numbers and functions mean: ``number`` converts a rational, ``apply`` evaluates a function."""
+
+    dtype: Any
+    number: Callable[[int, int], Any]
+    apply: Callable[[str, np.ndarray], np.ndarray]
+
+
+def _opaque(name: str, value: Fraction) -> Fraction:
+    """A function value that nothing is known of: a rational that the function's name and argument determine."""
+    digest = sha256(f"{name}({value})".encode()).digest()
+    return Fraction(int.from_bytes(digest[:2], "big") - 30011, 257 + digest[2])
+
+
+EXACT = Arithmetic(
+    dtype=object,
+    number=Fraction,
+    apply=lambda name, values: np.frompyfunc(lambda value: _opaque(name, Fraction(value)), 1, 1)(values),
+)
+
+_REAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sigmoid": lambda z: 0.5 * np.tanh(0.5 * z) + 0.5,
+    "tanh": np.tanh,
+    "exp": np.exp,
+}
+
+REAL = Arithmetic(dtype=float, number=lambda p, q: p / q, apply=lambda name, values: _REAL[name](values))
+
+
+def shape(array: Array, sizes: Sizes) -> tuple[int, ...]:
+    """The array's shape with its stacked axes split: one length per index."""
+    return tuple(size_of(index.dim, sizes) for index in array.indices)
+
+
+def size_of(dim: Dim, sizes: Sizes) -> int:
+    return int(dim) if isinstance(dim, Integer) else sizes[dim]
+
+
+def random_inputs(program: Program, sizes: Sizes, arithmetic: Arithmetic, seed: int) -> dict[str, np.ndarray]:
+    """Small random rationals for every input of a program."""
+    chance = random.Random(seed)
+    values = {}
+    for array in program.inputs:
+        flat = [
+            arithmetic.number(chance.choice([-1, 1]) * chance.randint(1, 9), chance.choice([4, 5, 7, 8]))
+            for _ in range(int(np.prod(shape(array, sizes), dtype=int)))
+        ]
+        values[array.name] = np.array(flat, dtype=arithmetic.dtype).reshape(shape(array, sizes))
+    return values
+
+
+def run(program: Program, inputs: Values, sizes: Sizes, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
+    """The values of all arrays of a program."""
+    values = dict(inputs)
+    for equation in program.equations:
+        indices = equation.array.indices
+        result = evaluate(equation.value, indices, values, sizes, arithmetic)
+        values[equation.name] = np.broadcast_to(result, shape(equation.array, sizes))
+    return values
+
+
+def evaluate(
+    expr: Expr, axes: tuple[Index, ...], values: Values, sizes: Sizes, arithmetic: Arithmetic
+) -> np.ndarray:
+    """The expression as an array whose axes are the given indices (length 1 where it does not depend on one)."""
+    return _Evaluator(values, sizes, arithmetic, axes).value(expr)
+
+
+@dataclass(frozen=True)
+class _Evaluator:
+    values: Values
+    sizes: Sizes
+    arithmetic: Arithmetic
+    scope: tuple[Index, ...]
+
+    def value(self, expr: Expr) -> np.ndarray:
+        """The expression over the scope's axes."""
+        match expr:
+            case Entry():
+                return self._entry(expr)
+            case Number():
+                return self._constant(self.arithmetic.number(int(expr.p), int(expr.q)))
+            case KroneckerDelta():
+                one, other = (self._positions(index) for index in expr.args[:2])
+                return (one == other).astype(int) * self._constant(self.arithmetic.number(1, 1))
+            case Sigma():
+                return self._sum(expr)
+            case Add():
+                return sum(map(self.value, expr.args[1:]), self.value(expr.args[0]))
+            case Mul():
+                result = self.value(expr.args[0])
+                for part in expr.args[1:]:
+                    result = result * self.value(part)
+                return result
+            case Pow() if isinstance(expr.exp, Integer):
+                return self.value(expr.base) ** int(expr.exp)
+            case Function():
+                (argument,) = expr.args
+                return self.arithmetic.apply(type(expr).__name__, self.value(argument))
+        if expr in self.sizes:
+            return self._constant(self.arithmetic.number(self.sizes[expr], 1))
+        raise HandgradError(f"cannot evaluate {expr}")
+
+    def _constant(self, number: Any) -> np.ndarray:
+        return np.full((1,) * len(self.scope), number, dtype=self.arithmetic.dtype)
+
+    def _positions(self, index: Index | Integer) -> np.ndarray:
+        """The index's values as an integer array along its own axis of the scope."""
+        lengths = [1] * len(self.scope)
+        if isinstance(index, Integer):
+            return np.full(lengths, int(index))
+        axis = self.scope.index(index)
+        lengths[axis] = size_of(index.dim, self.sizes)
+        return np.arange(lengths[axis]).reshape(lengths)
+
+    def _entry(self, entry: Entry) -> np.ndarray:
+        array = self.values[entry.name]
+        if not entry.indices:
+            return self._constant(array[()])
+        return array[tuple(self._positions(index) for index in entry.indices)]
+
+    def _sum(self, total: Sigma) -> np.ndarray:
+        inner = (*self.scope, *total.indices)
+        lengths = [1] * len(self.scope) + [size_of(index.dim, self.sizes) for index in total.indices]
+        body = _Evaluator(self.values, self.sizes, self.arithmetic, inner).value(total.body)
+        full = np.broadcast_to(body, np.broadcast_shapes(body.shape, tuple(lengths)))
+        return np.asarray(full.sum(axis=tuple(range(len(self.scope), len(inner)))), dtype=self.arithmetic.dtype)

@@ -1,0 +1,50 @@
+"""The elementwise functions of the language.
+
+Each is a SymPy function, so that ``sympy.diff`` differentiates it. Functions that SymPy lacks are given by
+their definition alone; their derivative is computed from it and rewritten in terms of the function itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sympy import Dummy, Expr, Function, cancel, diff, exp, factor_terms, solve, tanh
+
+__all__ = ["FUNCTIONS", "Defined", "sigmoid", "tanh"]
+
+
+class Defined(Function):  # type: ignore[misc]
+    """A function known by its ``definition``, an expression in one exponential of its argument."""
+
+    nargs = 1
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        """The function of ``z`` in terms of functions that SymPy knows."""
+        raise NotImplementedError
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        value, derivative = derivative_in_itself(type(self))
+        return derivative.xreplace({value: self})
+
+
+@cache
+def derivative_in_itself(function: type[Defined]) -> tuple[Dummy, Expr]:
+    """(s, f′ as an expression in s = f(z)): the exponential is eliminated between f and f′."""
+    z, s, e = Dummy("z"), Dummy("s"), Dummy("e")
+    definition = function.definition(z)
+    (exponential,) = definition.atoms(exp)
+    (solution,) = solve(definition.xreplace({exponential: e}) - s, e)
+    derivative = diff(definition, z).xreplace({exponential: solution})
+    return s, factor_terms(cancel(derivative))
+
+
+class sigmoid(Defined):
+    """σ(z) = 1 / (1 + exp(−z))."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return 1 / (1 + exp(-z))
+
+
+FUNCTIONS: dict[str, type[Function]] = {"sigmoid": sigmoid, "tanh": tanh}

@@ -1,0 +1,161 @@
+"""Index notation: dimensions, indices that run over them, and sums over indices.
+
+An array entry is ``Entry("x", n, d)``, printed x[n, d]. A missing index broadcasts, an index bound by
+``Sigma`` contracts. Dimensions are symbols (``N``, ``D``, ``H``), so every equation holds for all sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from sympy import Basic, Expr, Integer, KroneckerDelta, Mul, S, Symbol, sympify
+
+Dim = Symbol | Integer
+
+
+def dims(names: str) -> tuple[Symbol, ...]:
+    """Symbolic sizes, e.g. ``N, D, H = dims("N D H")``."""
+    return tuple(Symbol(name, integer=True, positive=True) for name in names.split())
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An axis made of labelled blocks of one size: the notes' 4H is ``Stack("igfo", H)``.
+
+    In index notation it is two indices, one over the labels and one inside the block.
+    """
+
+    labels: tuple[str, ...]
+    dim: Symbol
+
+    def __str__(self) -> str:
+        return f"{len(self.labels)}{self.dim}"
+
+
+def stack(labels: str, dim: Symbol) -> Stack:
+    """A stacked axis whose blocks are named by one letter each."""
+    return Stack(tuple(labels), dim)
+
+
+class Index(Symbol):  # type: ignore[misc]
+    """A named index that knows the dimension it runs over: 0 … dim − 1."""
+
+    __slots__ = ("dim",)
+    dim: Dim
+
+    def __new__(cls, name: str, dim: Dim | int) -> Index:
+        index: Index = Symbol.__xnew__(cls, name, integer=True)
+        index.dim = sympify(dim)
+        return index
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (self.name, self.dim), {}
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return (*super()._hashable_content(), self.dim)
+
+
+_serial = count()
+
+
+def fresh(dim: Dim) -> Index:
+    """An index that occurs nowhere else; equations are tidied before anybody sees its name."""
+    return Index(f"{dim}#{next(_serial)}", dim)
+
+
+class Entry(Expr):  # type: ignore[misc]
+    """One entry of a named array: the array's name and one index per dimension (none for a scalar).
+
+    ``sympy.diff`` with respect to an entry of the same array gives Kronecker deltas of the indices.
+    """
+
+    is_commutative = True
+    is_symbol = True
+    _diff_wrt = True
+
+    def __new__(cls, name: str | Symbol, *indices: Index | Integer) -> Entry:
+        label = name if isinstance(name, Symbol) else Symbol(name)
+        entry: Entry = Basic.__new__(cls, label, *indices)
+        return entry
+
+    @property
+    def name(self) -> str:
+        return str(self.args[0].name)
+
+    @property
+    def indices(self) -> tuple[Index | Integer, ...]:
+        return tuple(self.args[1:])
+
+    def _eval_derivative(self, wrt: Basic) -> Expr:
+        if not isinstance(wrt, Entry) or wrt.name != self.name:
+            return S.Zero
+        pairs = zip(self.indices, wrt.indices, strict=True)
+        return Mul(*(KroneckerDelta(mine, other) for mine, other in pairs))
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.name}[{', '.join(map(printer._print, self.indices))}]"
+
+
+class Sigma(Expr):  # type: ignore[misc]
+    """Σ of ``body`` over one or more indices, each over its whole dimension.
+
+    SymPy's ``Sum`` carries limits that its simplifiers inspect; ours are implied by the index.
+    """
+
+    is_commutative = True
+
+    def __new__(cls, body: Expr, *indices: Index) -> Expr:
+        body = sympify(body)
+        if not indices or body is S.Zero:
+            return body
+        return Basic.__new__(cls, body, *indices)
+
+    @property
+    def body(self) -> Expr:
+        return self.args[0]
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return tuple(self.args[1:])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return set(self.body.free_symbols) - set(self.indices)
+
+    @property
+    def bound_symbols(self) -> list[Basic]:
+        return list(self.indices)
+
+    def _eval_derivative(self, wrt: Basic) -> Expr:
+        return Sigma(self.body.diff(wrt), *self.indices)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"Σ_{{{','.join(map(str, self.indices))}}} {printer._print(self.body)}"
+
+
+def entries(expr: Expr) -> list[Entry]:
+    """All array entries in an expression, in a stable order."""
+    return sorted(expr.atoms(Entry), key=str)
+
+
+def free_indices(expr: Expr) -> list[Index]:
+    """The indices of an expression that no Σ binds, in a stable order."""
+    found = [s for s in expr.free_symbols if isinstance(s, Index)]
+    return sorted(found, key=lambda index: index.name)
+
+
+def rename_bound(expr: Expr) -> Expr:
+    """The same expression with every bound index fresh, so that nothing can be captured."""
+    if not expr.has(Sigma):
+        return expr
+    if isinstance(expr, Sigma):
+        names = {index: fresh(index.dim) for index in expr.indices}
+        return Sigma(rename_bound(expr.body).xreplace(names), *names.values())
+    return expr.func(*map(rename_bound, expr.args))
+
+
+def substitute(expr: Expr, mapping: dict[Any, Any]) -> Expr:
+    """Capture-free substitution of indices or symbols."""
+    return rename_bound(expr).xreplace(mapping)

@@ -1,0 +1,231 @@
+"""Matrix notation: an index expression as products, transposes and elementwise operations on whole arrays.
+
+Printers (LaTeX, Unicode, NumPy) print this tree; it is the way back from indices to the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+
+from derive.errors import HandgradError
+from derive.index import Entry, Index, Sigma
+from derive.program import Array, Equation, Program, Role
+
+Group = tuple[Index, ...]
+Op = Literal[
+    "array",  # value: the array's name, label: a block of it
+    "number",
+    "dim",  # a dimension as a number
+    "call",  # value: the function's name
+    "power",  # value: the exponent
+    "negate",
+    "add",
+    "multiply",
+    "matmul",
+    "transpose",  # value: the permutation
+    "expand",  # value: positions of the new axes of length 1
+    "total",  # value: positions of the axes summed over
+    "einsum",  # value: the subscripts
+    "stack",  # one argument per block label
+]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One operation on whole arrays; ``groups`` are the indices of its axes (a stacked axis has two)."""
+
+    op: Op
+    args: tuple[Form, ...] = ()
+    groups: tuple[Group, ...] = ()
+    value: object = None
+    label: str | None = None
+
+
+def matrix_form(equation: Equation, program: Program) -> Form:
+    """The right side of an equation in matrix notation."""
+    return form_of(equation.value, tuple(axis.indices for axis in equation.array.axes), program)
+
+
+def form_of(expr: Expr, groups: Sequence[Group], program: Program) -> Form:
+    """An expression in matrix notation, read along the given groups of indices.
+
+    Raises:
+        HandgradError: for an expression that has no such form.
+    """
+    form = _Writer(program).write(expr, tuple(groups))
+    return align(form, tuple(groups))
+
+
+def align(form: Form, groups: tuple[Group, ...]) -> Form:
+    """The form with its axes in the order of ``groups``, new axes where a later one would misalign."""
+    order = sorted(range(len(form.groups)), key=lambda k: groups.index(form.groups[k]))
+    if order != list(range(len(order))):
+        form = Form("transpose", (form,), tuple(form.groups[k] for k in order), tuple(order))
+    if not form.groups:
+        return form
+    span = groups[groups.index(form.groups[0]) :]
+    missing = tuple(k for k, group in enumerate(span) if group not in form.groups)
+    return Form("expand", (form,), span, missing) if missing else form
+
+
+@dataclass(frozen=True)
+class _Writer:
+    program: Program
+
+    def write(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
+        if expr.has(KroneckerDelta):
+            return self._stack(expr, groups)
+        match expr:
+            case Number():
+                return Form("number", value=expr)
+            case Entry():
+                return self._array(expr)
+            case Add():
+                return self._join("add", _ordered_terms(expr, self.program), groups)
+            case Mul():
+                return self._product(expr, groups)
+            case Sigma():
+                return self._contraction(expr, groups)
+            case Pow() if isinstance(expr.exp, Integer):
+                base = self.write(expr.base, groups)
+                return Form("power", (base,), base.groups, int(expr.exp))
+            case Function():
+                argument = self.write(expr.args[0], groups)
+                return Form("call", (argument,), argument.groups, type(expr).__name__)
+        if expr.is_Symbol:
+            return Form("dim", value=str(expr))
+        raise HandgradError(f"no matrix notation for {expr}")
+
+    def _array(self, entry: Entry) -> Form:
+        array = self.program.arrays[entry.name]
+        label, groups, position = None, [], 0
+        for axis in array.axes:
+            given = entry.indices[position : position + len(axis.indices)]
+            position += len(axis.indices)
+            if isinstance(given[0], Integer):
+                label = axis.size.labels[int(given[0])]  # type: ignore[union-attr]
+            kept = tuple(index for index in given if isinstance(index, Index))
+            groups.append(kept)
+        return Form("array", (), tuple(groups), entry.name, label)
+
+    def _join(self, op: Op, parts: Sequence[Expr], groups: tuple[Group, ...]) -> Form:
+        written = [self.write(part, groups) for part in parts]
+        used = {group for form in written for group in form.groups}
+        span = tuple(group for group in groups if group in used)
+        return Form(op, tuple(align(form, span) for form in written), span)
+
+    def _product(self, expr: Mul, groups: tuple[Group, ...]) -> Form:
+        coefficient, rest = expr.as_coeff_Mul()
+        factors = _ordered(Mul.make_args(rest), self.program)
+        if coefficient == -1:
+            inner = self._join("multiply", factors, groups) if len(factors) > 1 else self.write(factors[0], groups)
+            return Form("negate", (inner,), inner.groups)
+        if coefficient != 1:
+            factors = [coefficient, *factors]
+        return self._join("multiply", factors, groups)
+
+    def _stack(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
+        for position, group in enumerate(groups):
+            outer = group[0]
+            if len(group) == 2 and outer in expr.free_symbols:
+                inner = (*groups[:position], group[1:], *groups[position + 1 :])
+                cases = [expr.xreplace({outer: Integer(k)}) for k in range(int(outer.dim))]
+                blocks = tuple(align(self.write(case, inner), inner) for case in cases)
+                return Form("stack", blocks, groups, position)
+        raise HandgradError(f"no matrix notation for {expr}")
+
+    def _contraction(self, total: Sigma, groups: tuple[Group, ...]) -> Form:
+        factors = _ordered(Mul.make_args(total.body), self.program)
+        summed = self._summed_groups(total)
+        flat = {index for group in summed for index in group}
+        outside = [f for f in factors if not flat & f.free_symbols]
+        inside = [f for f in factors if flat & f.free_symbols]
+        result = self._contract(inside, summed, groups)
+        if not outside:
+            return result
+        rest = self._join("multiply", outside, groups)
+        used = tuple(group for group in groups if group in (*rest.groups, *result.groups))
+        return Form("multiply", (align(rest, used), align(result, used)), used)
+
+    def _summed_groups(self, total: Sigma) -> tuple[Group, ...]:
+        """The summed indices, those of a stacked axis together."""
+        left = list(total.indices)
+        groups: list[Group] = []
+        while left:
+            index = left.pop(0)
+            pair = next((p for p in self._pairs(total.body) if index in p), None)
+            if pair and all(other in (*left, index) for other in pair):
+                left = [other for other in left if other not in pair]
+                groups.append(pair)
+            else:
+                groups.append((index,))
+        return tuple(groups)
+
+    def _pairs(self, body: Expr) -> list[Group]:
+        found = []
+        for entry in sorted(body.atoms(Entry), key=str):
+            for group in self._array(entry).groups:
+                if len(group) == 2:
+                    found.append(group)
+        return found
+
+    def _contract(self, factors: list[Expr], summed: tuple[Group, ...], groups: tuple[Group, ...]) -> Form:
+        everything = (*groups, *summed)
+        written = [self.write(factor, everything) for factor in factors]
+        free = [tuple(g for g in form.groups if g not in summed) for form in written]
+        if len(written) == 2 and not set(free[0]) & set(free[1]) and all(len(f) <= 1 for f in free):
+            if all(set(summed) <= set(form.groups) for form in written) and len(summed) == 1:
+                first = sorted((0, 1), key=lambda k: [groups.index(g) for g in free[k]] or [len(groups)])
+                left, right = (written[k] for k in first)
+                outer, inner = (free[k] for k in first)
+                pair = (align(left, (*outer, *summed)), align(right, (*summed, *inner)))
+                return Form("matmul", pair, (*outer, *inner))
+        together = self._join("multiply", factors, everything) if len(factors) > 1 else written[0]
+        widest = max((set(form.groups) for form in written), key=len)
+        if set(together.groups) <= widest:
+            positions = tuple(k for k, group in enumerate(together.groups) if group in summed)
+            kept = tuple(group for group in together.groups if group not in summed)
+            return Form("total", (together,), kept, positions)
+        kept = tuple(group for group in groups if any(group in form.groups for form in written))
+        letters = {group: chr(ord("a") + k) for k, group in enumerate(everything)}
+        text = ",".join("".join(letters[g] for g in form.groups) for form in written)
+        return Form("einsum", tuple(written), kept, f"{text}->{''.join(letters[g] for g in kept)}")
+
+
+def _ordered(factors: Sequence[Expr], program: Program) -> list[Expr]:
+    """Factors in reading order: cotangents, what the program computed, inputs, then functions and sums."""
+    return sorted(factors, key=lambda factor: _reading_key(factor, program))
+
+
+def _ordered_terms(total: Add, program: Program) -> list[Expr]:
+    """Terms in reading order: numbers, then by the first cotangent, or else the first array, in each."""
+
+    def key(term: Expr) -> tuple[int, str]:
+        arrays = _arrays(term, program)
+        leading = [array for array in arrays if array.role == "cotangent"] or arrays
+        return min((_place(array, program) for array in leading), default=-1), str(term)
+
+    return sorted(total.args, key=key)
+
+
+def _arrays(expr: Expr, program: Program) -> list[Array]:
+    return [program.arrays[entry.name] for entry in expr.atoms(Entry)]
+
+
+def _place(array: Array, program: Program) -> int:
+    return list(program.arrays).index(array.name)
+
+
+_RANKS: Mapping[Role, int] = {"cotangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}
+
+
+def _reading_key(factor: Expr, program: Program) -> tuple[int, int, str]:
+    arrays = _arrays(factor, program)
+    first = min((_place(array, program) for array in arrays), default=-1)
+    if not isinstance(factor, Entry):
+        return (5 if arrays else 0), first, str(factor)
+    return _RANKS[arrays[0].role], first, str(factor)

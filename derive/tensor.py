@@ -1,0 +1,195 @@
+"""Array notation on top of index notation: ``x @ W + b`` and ``f * c_prev`` as one writes them on paper.
+
+A ``Tensor`` is a scalar expression and the axes along which it is read. Cell files and the reader of
+handwritten notes build their equations from the same operations, so both obey the same shape rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+from sympy import Expr, Integer, KroneckerDelta, Symbol, sympify
+
+from derive.errors import ShapeError
+from derive.index import Dim, Entry, Index, Sigma, Stack, fresh, substitute
+
+Size = Symbol | Stack
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a tensor: a plain index, or block index and inner index of a stack."""
+
+    indices: tuple[Index, ...]
+    size: Size | Dim
+
+    def fresh(self) -> Axis:
+        return replace(self, indices=tuple(fresh(index.dim) for index in self.indices))
+
+
+def axis(size: Size | Dim) -> Axis:
+    """A new axis of the given size."""
+    if isinstance(size, Stack):
+        return Axis((fresh(Integer(len(size.labels))), fresh(size.dim)), size)
+    return Axis((fresh(size),), size)
+
+
+def shape_text(axes: Sequence[Axis]) -> str:
+    """A shape as the notes write it: (N, 4H), (4H,), ()."""
+    sizes = [str(a.size) for a in axes]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _size(axes: Sequence[Axis]) -> str:
+    return str(axes[0].size) if axes else "nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A scalar expression read along axes; operations follow NumPy's rules for equal trailing axes."""
+
+    expr: Expr
+    axes: tuple[Axis, ...] = ()
+
+    @property
+    def shape(self) -> str:
+        return shape_text(self.axes)
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose; a vector is its own."""
+        return Tensor(self.expr, self.axes[::-1])
+
+    def read_along(self, axes: Sequence[Axis]) -> Expr:
+        """The expression with our trailing axes renamed to the last of the given ones.
+
+        Raises:
+            ShapeError: if a size differs or there are fewer given axes than ours.
+        """
+        given = axes[len(axes) - len(self.axes) :] if len(axes) >= len(self.axes) else ()
+        if [a.size for a in given] != [a.size for a in self.axes]:
+            raise ShapeError(f"shape {self.shape} does not fit {shape_text(axes)}")
+        mapping = {
+            old: new
+            for mine, other in zip(self.axes, given, strict=True)
+            for old, new in zip(mine.indices, other.indices, strict=True)
+        }
+        return substitute(self.expr, mapping)
+
+    def block(self, label: str) -> Tensor:
+        """The block of a stacked axis that a label names: ``a.block("i")`` has shape (N, H)."""
+        for position, one in enumerate(self.axes):
+            if isinstance(one.size, Stack) and label in one.size.labels:
+                outer, inner = one.indices
+                number = Integer(one.size.labels.index(label))
+                axes = list(self.axes)
+                axes[position] = Axis((inner,), one.size.dim)
+                return Tensor(substitute(self.expr, {outer: number}), tuple(axes))
+        raise ShapeError(f"no axis of shape {self.shape} has a block {label!r}")
+
+    def sum(self, position: int) -> Tensor:
+        """Σ along one axis."""
+        gone = self.axes[position]
+        kept = tuple(a for a in self.axes if a is not gone)
+        return Tensor(Sigma(self.expr, *gone.indices), kept)
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        if not self.axes or not other.axes or self.axes[-1].size != other.axes[0].size:
+            raise ShapeError(
+                f"matrix product of shapes {self.shape} and {other.shape}: the summed index would run over "
+                f"{_size(self.axes[-1:])} on the left and over {_size(other.axes[:1])} on the right"
+            )
+        inner = self.axes[-1].fresh()
+        left = self.read_along((*self.axes[:-1], inner))
+        rest = tuple(a.fresh() for a in other.axes[1:])
+        right = other.read_along((inner, *rest))
+        return Tensor(Sigma(left * right, *inner.indices), (*self.axes[:-1], *rest))
+
+    def __add__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: a + b, self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: b + a, self, other)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: a - b, self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: b - a, self, other)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: a * b, self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: a / b, self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return elementwise(lambda a, b: b / a, self, other)
+
+    def __pow__(self, exponent: int) -> Tensor:
+        return Tensor(self.expr ** sympify(exponent), self.axes)
+
+    def __neg__(self) -> Tensor:
+        return Tensor(-self.expr, self.axes)
+
+
+def as_tensor(value: Any) -> Tensor:
+    """A tensor as it is; a number as a tensor without axes."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, float):
+        raise ShapeError(f"the float {value!r}: equations are exact, write it as a Fraction or a quotient of integers")
+    number = sympify(value, strict=True)
+    if not number.is_number:
+        raise ShapeError(f"expected a tensor or a number, got {value!r}")
+    return Tensor(number)
+
+
+def elementwise(operation: Callable[..., Expr], *operands: Any) -> Tensor:
+    """Apply a scalar operation entry by entry; a shorter operand broadcasts over leading axes.
+
+    Raises:
+        ShapeError: if the trailing sizes differ.
+    """
+    tensors = [as_tensor(operand) for operand in operands]
+    longest = max(tensors, key=lambda tensor: len(tensor.axes))
+    axes = tuple(a.fresh() for a in longest.axes)
+    for tensor in tensors:
+        for mine, other in zip(tensor.axes[::-1], axes[::-1], strict=False):
+            if mine.size != other.size:
+                raise ShapeError(
+                    f"elementwise operation on shapes {' and '.join(t.shape for t in tensors)}: one index would run "
+                    f"over {mine.size} and over {other.size}"
+                )
+    return Tensor(operation(*(tensor.read_along(axes) for tensor in tensors)), axes)
+
+
+def entry(name: str, sizes: Sequence[Size | Dim]) -> Tensor:
+    """The tensor of a named array."""
+    axes = tuple(axis(size) for size in sizes)
+    return Tensor(Entry(name, *(index for one in axes for index in one.indices)), axes)
+
+
+def concatenate(blocks: Sequence[Tensor], labels: Sequence[str]) -> Tensor:
+    """Blocks of equal shape stacked along their last axis, each under its label.
+
+    Raises:
+        ShapeError: if the shapes of the blocks differ or they have no axis.
+    """
+    first = blocks[0]
+    if any([a.size for a in block.axes] != [a.size for a in first.axes] for block in blocks) or not first.axes:
+        raise ShapeError("concatenation of shapes " + ", ".join(block.shape for block in blocks))
+    last = first.axes[-1]
+    if isinstance(last.size, Stack):
+        raise ShapeError(f"concatenation of blocks of shape {first.shape}, whose last axis is stacked already")
+    stacked = axis(Stack(tuple(labels), last.size))
+    outer, inner = stacked.indices
+    within = (*first.axes[:-1], Axis((inner,), last.size))
+    terms = [KroneckerDelta(outer, number) * block.read_along(within) for number, block in enumerate(blocks)]
+    return Tensor(reduce(lambda a, b: a + b, terms), (*first.axes[:-1], stacked))
+
