@@ -9,7 +9,7 @@ opaque ones do not (an identity between functions) is it left undecided.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Literal
@@ -18,7 +18,7 @@ import numpy as np
 from sympy import Expr, Integer, Symbol
 
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index
 from derive.normal import TooLarge, normal
 from derive.program import Program
 
@@ -41,21 +41,19 @@ class Ground:
     """A program's equations as the ground truth against which expressions are compared."""
 
     program: Program
-    _inlined: dict[str, Expr] = field(default_factory=dict, repr=False, compare=False)
 
-    def inline(self, expr: Expr) -> Expr:
-        """The expression with every defined array replaced by its right side, down to the inputs."""
-        if isinstance(expr, Entry):
-            equation = self.program.definitions.get(expr.name)
-            if equation is None:
-                return expr
-            if expr.name not in self._inlined:
-                self._inlined[expr.name] = self.inline(equation.value)
-            whole = type(equation)(equation.array, self._inlined[expr.name])
-            return whole.at(expr.indices)
-        if isinstance(expr, Sigma):
-            return Sigma(self.inline(expr.body), *expr.indices)
-        return expr.func(*map(self.inline, expr.args)) if expr.args else expr
+    def unfolded(self, expr: Expr) -> Iterator[Expr]:
+        """The expression, then with one more definition inserted at a time, the latest first, down to the inputs.
+
+        Equality mostly shows after a step or two, long before everything is written out.
+        """
+        yield expr
+        for equation in reversed(self.program.equations):
+            uses = {e: equation.at(e.indices) for e in expr.atoms(Entry) if e.name == equation.name}
+            if uses:
+                # The bound indices of an inserted right side are fresh, so nothing can be captured.
+                expr = expr.xreplace(uses)
+                yield expr
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -89,10 +87,11 @@ class Ground:
         return Decision(None, "none")
 
     def _proved(self, difference: Expr, axes: tuple[Index, ...]) -> bool:
+        return all(self._vanishes(case) for case in cases(difference, axes))
+
+    def _vanishes(self, difference: Expr) -> bool:
         try:
-            return all(normal(case) == 0 for case in cases(difference, axes)) or all(
-                normal(self.inline(case)) == 0 for case in cases(difference, axes)
-            )
+            return any(normal(expr) == 0 for expr in self.unfolded(difference))
         except TooLarge:
             return False
 

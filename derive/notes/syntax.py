@@ -1,0 +1,127 @@
+"""The syntax tree of a formula, each node with the span of text that it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A piece of a formula; nodes are equal if they say the same, wherever they stand."""
+
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    value: Fraction
+
+
+@dataclass(frozen=True)
+class Symbol(Node):
+    """A letter with its decorations under one canonical name, e.g. ``h_t``, ``d_{next-h}``, ``\\sigma``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Differential(Node):
+    """``dX`` or ``∂X`` of a symbol or a function."""
+
+    of: Node
+
+
+@dataclass(frozen=True)
+class Applied(Node):
+    """A function of an argument; the function is a Symbol or the Differential of one."""
+
+    function: Node
+    argument: Node
+
+
+@dataclass(frozen=True)
+class Power(Node):
+    base: Node
+    exponent: int
+
+
+@dataclass(frozen=True)
+class Transpose(Node):
+    of: Node
+
+
+@dataclass(frozen=True)
+class Negative(Node):
+    of: Node
+
+
+@dataclass(frozen=True)
+class Sum(Node):
+    """Terms added up; a subtracted term is a Negative."""
+
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Product(Node):
+    """Factors with the operator before each but the first: ``⊙``, ``·`` or the empty string (juxtaposed)."""
+
+    factors: tuple[Node, ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Quotient(Node):
+    numerator: Node
+    denominator: Node
+
+
+@dataclass(frozen=True)
+class SumOver(Node):
+    """Σ of the body over an index, which names a dimension: n runs over N."""
+
+    index: str
+    body: Node
+
+
+@dataclass(frozen=True)
+class Concatenation(Node):
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Shaped(Node):
+    """A formula under its shape as the writer states it, e.g. ("N", "4H")."""
+
+    of: Node
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``left = right`` as it is written, its shapes attached."""
+
+    left: Node
+    right: Node
+    text: str
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below."""
+    for one in fields(node):
+        value = getattr(node, one.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (part for part in value if isinstance(part, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, top down and from left to right."""
+    yield node
+    for child in children(node):
+        yield from walk(child)

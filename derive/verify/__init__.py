@@ -1,0 +1,1 @@
+"""Checking handwritten equations against derived ones."""
