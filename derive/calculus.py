@@ -17,6 +17,9 @@ from derive.program import Array, Equation, Program, tidy
 
 Naming = Callable[[str], str]
 
+COTANGENT = "d"  # dx is the cotangent of x
+SEED = "d_next_"  # d_next_h is what reaches h from outside of the step
+
 
 def prefixed(prefix: str) -> Naming:
     return lambda name: f"{prefix}{name}"
@@ -26,8 +29,8 @@ def vjp(
     program: Program,
     wrt: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
-    cotangent: Naming = prefixed("d"),
-    seed: Naming = prefixed("d_next_"),
+    cotangent: Naming = prefixed(COTANGENT),
+    seed: Naming = prefixed(SEED),
 ) -> Program:
     """The program followed by its backward equations.
 

@@ -18,19 +18,19 @@ from derive.program import Array, Equation, Program, Role
 Group = tuple[Index, ...]
 Op = Literal[
     "array",  # value: the array's name, label: a block of it
-    "number",
-    "dim",  # a dimension as a number
+    "number",  # value: a rational
+    "dim",  # value: the name of a dimension, as a number
     "call",  # value: the function's name
     "power",  # value: the exponent
     "negate",
     "add",
     "multiply",
     "matmul",
-    "transpose",  # value: the permutation
-    "expand",  # value: positions of the new axes of length 1
-    "total",  # value: positions of the axes summed over
+    "transpose",  # positions: the permutation
+    "expand",  # positions: those of the new axes of length 1
+    "total",  # positions: those of the axes summed over
     "einsum",  # value: the subscripts
-    "stack",  # one argument per block label
+    "stack",  # one argument per block label; positions: that of the stacked axis
 ]
 
 
@@ -41,8 +41,9 @@ class Form:
     op: Op
     args: tuple[Form, ...] = ()
     groups: tuple[Group, ...] = ()
-    value: object = None
+    value: str | int | Expr | None = None
     label: str | None = None
+    positions: tuple[int, ...] = ()
 
 
 def matrix_form(equation: Equation, program: Program) -> Form:
@@ -60,16 +61,29 @@ def form_of(expr: Expr, groups: Sequence[Group], program: Program) -> Form:
     return align(form, tuple(groups))
 
 
+def natural_groups(expr: Expr, program: Program) -> tuple[Group, ...]:
+    """The free indices of an expression as the arrays in it group and order them."""
+    writer = _Writer(program)
+    found = dict.fromkeys(
+        group
+        for entry in _ordered(list(expr.atoms(Entry)), program)
+        for group in writer.write(entry, ()).groups
+        if group and set(group) <= expr.free_symbols
+    )
+    joined = {index for group in found if len(group) == 2 for index in group}
+    return tuple(group for group in found if len(group) == 2 or not joined & set(group))
+
+
 def align(form: Form, groups: tuple[Group, ...]) -> Form:
     """The form with its axes in the order of ``groups``, new axes where a later one would misalign."""
     order = sorted(range(len(form.groups)), key=lambda k: groups.index(form.groups[k]))
     if order != list(range(len(order))):
-        form = Form("transpose", (form,), tuple(form.groups[k] for k in order), tuple(order))
+        form = Form("transpose", (form,), tuple(form.groups[k] for k in order), positions=tuple(order))
     if not form.groups:
         return form
     span = groups[groups.index(form.groups[0]) :]
     missing = tuple(k for k, group in enumerate(span) if group not in form.groups)
-    return Form("expand", (form,), span, missing) if missing else form
+    return Form("expand", (form,), span, positions=missing) if missing else form
 
 
 @dataclass(frozen=True)
@@ -135,7 +149,7 @@ class _Writer:
                 inner = (*groups[:position], group[1:], *groups[position + 1 :])
                 cases = [expr.xreplace({outer: Integer(k)}) for k in range(int(outer.dim))]
                 blocks = tuple(align(self.write(case, inner), inner) for case in cases)
-                return Form("stack", blocks, groups, position)
+                return Form("stack", blocks, groups, positions=(position,))
         raise HandgradError(f"no matrix notation for {expr}")
 
     def _contraction(self, total: Sigma, groups: tuple[Group, ...]) -> Form:
@@ -189,7 +203,7 @@ class _Writer:
         if set(together.groups) <= widest:
             positions = tuple(k for k, group in enumerate(together.groups) if group in summed)
             kept = tuple(group for group in together.groups if group not in summed)
-            return Form("total", (together,), kept, positions)
+            return Form("total", (together,), kept, positions=positions)
         kept = tuple(group for group in groups if any(group in form.groups for form in written))
         letters = {group: chr(ord("a") + k) for k, group in enumerate(everything)}
         text = ",".join("".join(letters[g] for g in form.groups) for form in written)
@@ -227,5 +241,6 @@ def _reading_key(factor: Expr, program: Program) -> tuple[int, int, str]:
     arrays = _arrays(factor, program)
     first = min((_place(array, program) for array in arrays), default=-1)
     if not isinstance(factor, Entry):
-        return (5 if arrays else 0), first, str(factor)
+        kind = 6 if isinstance(factor, Add) else 5
+        return (kind if arrays else 0), first, str(factor)
     return _RANKS[arrays[0].role], first, str(factor)

@@ -13,6 +13,7 @@ from itertools import islice, product
 
 from sympy import Expr, Rational
 
+from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
 from derive.functions import FUNCTIONS
@@ -98,7 +99,7 @@ class Reader:
             raise NotesError(f"the cotangent of {symbol.name!r} is not part of the derivation")
         name, dot, label = target.partition(".")
         arrays = self.ground.program.arrays
-        for candidate in (f"d{name}", f"d_next_{name}"):
+        for candidate in (COTANGENT + name, SEED + name):
             if candidate in arrays:
                 return self._array(f"{candidate}{dot}{label}")
         raise NotesError(f"{name} has no cotangent in the derivation")

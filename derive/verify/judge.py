@@ -115,8 +115,9 @@ def _rule(left: Node, reader: Reader) -> tuple[Kind, Reader, Tensor]:
     name = reader.function(symbol)
     if name is None or not (argument is None or isinstance(argument, Symbol)):
         raise NotesError("a rule is about a function of a variable")
-    variable = Tensor(Entry("z"), ())
-    ground = Ground(Program("rule", (Array("z", ()),), (), ()))
+    letter = argument.name if isinstance(argument, Symbol) and argument.name.isidentifier() else "z"
+    variable = Tensor(Entry(letter), ())
+    ground = Ground(Program("rule", (Array(letter, ()),), (), ()))
     names = {argument.name: variable} if isinstance(argument, Symbol) else {}
     inner = Reader(ground, {k: v for k, v in reader.symbols.items() if v in FUNCTIONS}, names, variable)
     value = elementwise(FUNCTIONS[name], variable)
@@ -131,6 +132,14 @@ def agree(kind: Kind, due: Tensor, stated: Tensor, ground: Ground) -> Decision:
         return Decision(False, "exact")
     axes = tuple(index for axis in due.axes for index in axis.indices)
     return ground.decide(due.expr, stated.read_along(due.axes), axes)
+
+
+def definition(tensor: Tensor, ground: Ground) -> Tensor:
+    """The right side of the equation that defines an array or block; an input is its own."""
+    if isinstance(tensor.expr, Entry) and tensor.expr.name in ground.program.definitions:
+        equation = ground.program.definitions[tensor.expr.name]
+        return Tensor(equation.at(tensor.expr.indices), tensor.axes)
+    return tensor
 
 
 def _fits(due: Tensor, stated: Tensor) -> bool:

@@ -1,0 +1,85 @@
+"""A formula as plain text for a terminal: ∂i_t, tanh²(c_t), (1 − i_t) ⊙ f_t."""
+
+from __future__ import annotations
+
+import re
+
+from derive.notes.syntax import (
+    Applied,
+    Concatenation,
+    Differential,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shaped,
+    Sum,
+    SumOver,
+    Symbol,
+    Transpose,
+)
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_GREEK = dict(
+    zip(
+        "alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi varphi "
+        "chi psi omega Gamma Delta Theta Sigma Phi Psi Omega".split(),
+        "αβγδεεζηθκλμνξπρστφφχψωΓΔΘΣΦΨΩ",
+        strict=True,
+    )
+)
+
+
+def symbol_text(name: str) -> str:
+    """``\\sigma`` → σ, ``h_t`` as it is."""
+    return re.sub(r"\\([A-Za-z]+)", lambda match: _GREEK.get(match[1], match[1]), name)
+
+
+def plain(node: Node) -> str:
+    """The formula on one line."""
+    match node:
+        case Number(value=value):
+            return str(value)
+        case Symbol(name=name):
+            return symbol_text(name)
+        case Differential(of=of):
+            return f"∂{plain(of)}"
+        case Shaped(of=of):
+            return plain(of)
+        case Applied(function=function, argument=argument):
+            return f"{plain(function)}({plain(argument)})"
+        case Power(base=Applied(function=function, argument=argument), exponent=exponent):
+            return f"{plain(function)}{_raised(exponent)}({plain(argument)})"
+        case Power(base=base, exponent=exponent):
+            return f"{_atom(base)}{_raised(exponent)}"
+        case Transpose(of=of):
+            return f"{_atom(of)}ᵀ"
+        case Negative(of=of):
+            return f"−{_factor(of)}"
+        case Sum(terms=terms):
+            rest = (f" − {plain(t.of)}" if isinstance(t, Negative) else f" + {plain(t)}" for t in terms[1:])
+            return plain(terms[0]) + "".join(rest)
+        case Product(factors=factors, operators=operators):
+            pairs = zip(operators, factors[1:], strict=True)
+            return _factor(factors[0]) + "".join(f" {operator or '·'} {_factor(factor)}" for operator, factor in pairs)
+        case Quotient(numerator=above, denominator=below):
+            return f"{_atom(above)}/{_atom(below)}"
+        case SumOver(index=index, body=body):
+            return f"Σ_{index} {_factor(body)}"
+        case Concatenation(parts=parts):
+            return f"[{', '.join(map(plain, parts))}]"
+    raise TypeError(f"no plain text for {type(node).__name__}")
+
+
+def _raised(exponent: int) -> str:
+    return str(exponent).translate(_SUPERSCRIPTS)
+
+
+def _factor(node: Node) -> str:
+    return f"({plain(node)})" if isinstance(node, Sum | Negative) else plain(node)
+
+
+def _atom(node: Node) -> str:
+    return f"({plain(node)})" if isinstance(node, Sum | Negative | Product | Quotient) else plain(node)

@@ -1,0 +1,169 @@
+"""Judging a whole set of notes: one verdict per claim, and one on the equations composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from sympy import factor_terms
+
+from derive.calculus import vjp
+from derive.cells import CELLS
+from derive.equality import Ground, Method
+from derive.errors import NotesError
+from derive.index import Entry
+from derive.matrix import form_of, natural_groups
+from derive.notes import Notes, Statement
+from derive.notes.latex import parse_claim
+from derive.notes.meaning import Reader
+from derive.notes.plain import plain
+from derive.notes.syntax import Claim
+from derive.show import form_text, latex_name, latex_style
+from derive.tensor import Tensor
+from derive.verify.compose import Composition, compose
+from derive.verify.counterexample import Counterexample, counterexample
+from derive.verify.judge import Judgement, bare, definition, judge, without_deltas
+from derive.verify.repair import functions, repair
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of one claim.
+
+    Attributes:
+        text: the claim as plain text, for a terminal.
+        holds_as_written, holds_as_read: None where it was not understood or could not be decided.
+        derived: what the derivation has, in LaTeX and the notes' symbols.
+        difference: if it does not hold as written, a sentence that names the term.
+        correction: the corrected claim in the notes' own LaTeX.
+    """
+
+    statement: Statement
+    text: str
+    holds_as_written: bool | None
+    holds_as_read: bool | None
+    method: Method
+    derived: str
+    difference: str | None
+    correction: str | None
+    counterexample: Counterexample | None
+    remarks: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All verdicts on a set of notes."""
+
+    notes: Notes
+    verdicts: tuple[Verdict, ...]
+    composition: Composition
+
+    @property
+    def holds(self) -> bool:
+        """Whether every numbered equation holds as read, and all of them together."""
+        numbered = [v for v in self.verdicts if v.statement.numbered]
+        return all(v.holds_as_read for v in numbered) and self.composition.holds
+
+
+def check_notes(notes: Notes, progress: Callable[[Statement], None] = lambda _: None) -> Report:
+    """Derive the cell's backward equations and judge every statement of the notes against them.
+
+    Raises:
+        NotesError: if the notes' cell or one of their symbols is unknown.
+    """
+    if notes.cell not in CELLS:
+        raise NotesError(f"the notes are on the cell {notes.cell!r}; known cells: {', '.join(CELLS)}")
+    reader = reader_of(notes)
+    verdicts = []
+    for statement in notes.statements:
+        progress(statement)
+        verdict, reader = _verdict(statement, reader)
+        verdicts.append(verdict)
+    return Report(notes, tuple(verdicts), compose(list(_stated(notes, reader)), reader.ground))
+
+
+def reader_of(notes: Notes) -> Reader:
+    """A reader of formulas in the notes' symbols, on the derived program of their cell."""
+    ground = Ground(vjp(CELLS[notes.cell]))
+    return Reader(ground, {name.replace("{", "").replace("}", ""): target for name, target in notes.symbols.items()})
+
+
+def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
+    start = perf_counter()
+    names = functions(reader)
+    claim = parse_claim(statement.written, names)
+    if statement.defines:
+        reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
+    written = judge(claim, reader)
+    meant = parse_claim(statement.reading, names) if statement.reading else claim
+    read = judge(meant, reader) if statement.reading else written
+    difference, correction, example = None, None, None
+    if written.holds is False:
+        edit = repair(claim, reader)
+        difference = edit.sentence if edit else _without_edit(written, reader)
+        correction = edit.text if edit else _derived(claim, written, reader)
+        example = counterexample(written, reader)
+    verdict = Verdict(
+        statement=statement,
+        text=f"{plain(claim.left)} = {plain(claim.right)}",
+        holds_as_written=written.holds,
+        holds_as_read=read.holds,
+        method=read.method,
+        derived=_derived(meant, read, reader),
+        difference=difference,
+        correction=correction,
+        counterexample=example,
+        remarks=written.remarks,
+        seconds=perf_counter() - start,
+    )
+    return verdict, reader
+
+
+def _without_edit(judgement: Judgement, reader: Reader) -> str:
+    """What to say where no single edit repairs the claim."""
+    if judgement.shapes:
+        return judgement.shapes[0]
+    return f"the right side should be {_right_side(judgement, reader)}"
+
+
+def _derived(claim: Claim, judgement: Judgement, reader: Reader) -> str:
+    span = bare(claim.left).span
+    left = claim.text[span[0] : span[1]]
+    return f"{left} = {_right_side(judgement, reader)}"
+
+
+def _right_side(judgement: Judgement, reader: Reader) -> str:
+    """The derived right side in LaTeX, in the notes' symbols."""
+    program = judgement.ground.program
+    if judgement.kind == "jacobian":
+        expr = factor_terms(without_deltas(judgement.due)[0].expr)
+        groups = natural_groups(expr, program)
+    else:
+        tensor = definition(judgement.due, judgement.ground)
+        expr, groups = tensor.expr, tuple(axis.indices for axis in tensor.axes)
+    return form_text(form_of(expr, groups, program), latex_style(_notes_names(reader, judgement)))
+
+
+def _notes_names(reader: Reader, judgement: Judgement) -> Callable[[str, str | None], str]:
+    symbols = {target: name for name, target in reader.symbols.items()} if judgement.kind != "rule" else {}
+
+    def names(name: str, label: str | None) -> str:
+        target = f"{name}.{label}" if label else name
+        if target in symbols:
+            return latex_name(symbols[target])
+        if target[:1] == "d" and target[1:] in symbols:
+            return rf"\partial {latex_name(symbols[target[1:]])}"
+        return latex_name(name, label)
+
+    return names
+
+
+def _stated(notes: Notes, reader: Reader) -> Iterator[tuple[Tensor, Tensor]]:
+    """The numbered equations as read, as (cotangent, right side)."""
+    for statement in notes.statements:
+        if statement.numbered:
+            judgement = judge(parse_claim(statement.reading or statement.written, functions(reader)), reader)
+            if judgement.kind == "cotangent" and judgement.stated and isinstance(judgement.due.expr, Entry):
+                yield judgement.due, judgement.stated

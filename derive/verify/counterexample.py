@@ -1,0 +1,82 @@
+"""Numbers that show a claim to be wrong, small enough to be checked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sympy import Symbol
+
+from derive.evaluate import REAL, Sizes, evaluate
+from derive.index import Entry
+from derive.notes.meaning import Reader
+from derive.tensor import Tensor
+from derive.verify.judge import Judgement, definition, without_deltas
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Values of the quantities that the claim mentions, and what either side gives; lists where not scalar."""
+
+    inputs: dict[str, Any]
+    written: Any
+    derived: Any
+
+
+def counterexample(judgement: Judgement, reader: Reader) -> Counterexample | None:
+    """Values at which the two sides differ, at the smallest sizes that show it.
+
+    None where the written side has no value, because its shapes do not fit.
+    """
+    if judgement.holds or judgement.stated is None:
+        return None
+    ground = judgement.ground
+    for length in (1, 2):
+        sizes: Sizes = {dim: length for dim in ground.sizes}
+        values = ground.values(REAL, sizes, seed=7)
+        written, derived = (_value(side, values, sizes) for side in (judgement.stated, _common(judgement)))
+        if written.shape != derived.shape or not np.allclose(written, derived):
+            sides = (judgement.stated, definition(judgement.due, ground))
+            named = sorted({entry for side in sides for entry in side.expr.atoms(Entry)}, key=str)
+            inputs = {_symbol(entry, reader, judgement): _plain(_entry(entry, values)) for entry in named}
+            return Counterexample(inputs, _plain(written), _plain(derived))
+    return None
+
+
+def _common(judgement: Judgement) -> Tensor:
+    if judgement.kind != "jacobian":
+        return judgement.due
+    return without_deltas(judgement.due)[0]
+
+
+def _value(tensor: Tensor, values: Any, sizes: Sizes) -> np.ndarray:
+    axes = tuple(index for axis in tensor.axes for index in axis.indices)
+    shape = [int(sizes[i.dim]) if isinstance(i.dim, Symbol) else int(i.dim) for i in axes]
+    return np.broadcast_to(evaluate(tensor.expr, axes, values, sizes, REAL), shape)
+
+
+def _entry(entry: Entry, values: Any) -> np.ndarray:
+    labels = tuple(int(i) if i.is_number else slice(None) for i in entry.indices)
+    return np.asarray(values[entry.name][labels])
+
+
+def _symbol(entry: Entry, reader: Reader, judgement: Judgement) -> str:
+    """The notes' symbol for an array, or the array's own name."""
+    array = judgement.ground.program.arrays[entry.name]
+    label = next((array.labels[int(i)] for i in entry.indices if i.is_number), "")
+    target = f"{entry.name}.{label}" if label else entry.name
+    names = {value: key for key, value in reader.symbols.items()}
+    if target in names:
+        return names[target]
+    if target.startswith("d") and target[1:] in names:
+        return f"∂{names[target[1:]]}"
+    return target
+
+
+def _plain(values: np.ndarray) -> Any:
+    """Numbers rounded for reading; an array of one entry as a number."""
+    rounded = np.vectorize(lambda value: float(f"{value:.{_DIGITS}g}"))(values) if values.size else values
+    return rounded.item() if rounded.size == 1 else rounded.tolist()

@@ -1,0 +1,228 @@
+"""Finding what is wrong in a claim: the smallest edit of its text after which it holds.
+
+Each candidate is an edit of the LaTeX itself that is parsed and judged again, so a suggested correction is
+in the writer's own notation, ready to paste, and known to be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from derive.errors import HandgradError
+from derive.notes.latex import parse_claim
+from derive.notes.meaning import Reader
+from derive.notes.plain import plain
+from derive.notes.syntax import (
+    Applied,
+    Claim,
+    Differential,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shaped,
+    Span,
+    Sum,
+    SumOver,
+    Symbol,
+    Transpose,
+    children,
+    walk,
+)
+from derive.verify.judge import judge
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the text and the sentence that says what it puts right; cheaper ones are tried first."""
+
+    cost: int
+    text: str
+    sentence: str
+
+
+def repair(claim: Claim, reader: Reader) -> Edit | None:
+    """The cheapest single edit after which the claim holds."""
+    for edit in sorted(edits(claim, reader), key=lambda edit: edit.cost):
+        try:
+            if judge(parse_claim(edit.text, functions(reader)), reader).holds:
+                return edit
+        except HandgradError:
+            continue
+    return None
+
+
+def functions(reader: Reader) -> list[str]:
+    return [name for name in reader.symbols if reader.function(Symbol((0, 0), name))]
+
+
+@dataclass(frozen=True)
+class Word:
+    """Something that could stand in a formula: a symbol or its cotangent."""
+
+    latex: str
+    text: str
+    symbol: str
+    cotangent: bool
+
+
+def vocabulary(reader: Reader) -> list[Word]:
+    """Every quantity that the notes have a symbol for, plain and as a cotangent."""
+    words = []
+    for name in [*reader.symbols, *reader.defined]:
+        if reader.function(Symbol((0, 0), name)):
+            continue
+        latex = symbol_latex(name)
+        words.append(Word(latex, plain(Symbol((0, 0), name)), name, False))
+        words.append(Word(f"\\partial {latex}", f"∂{plain(Symbol((0, 0), name))}", name, True))
+    return words
+
+
+def symbol_latex(name: str) -> str:
+    """A canonical name as LaTeX again: ``h_prev`` → ``h_{prev}``."""
+    letter, underscore, script = name.partition("_")
+    return f"{letter}_{{{script}}}" if underscore else letter
+
+
+def edits(claim: Claim, reader: Reader) -> Iterator[Edit]:
+    """Single edits of a claim's text, each with its cost."""
+    words = vocabulary(reader)
+    yield from _left(claim)
+    for node in walk(claim.right):
+        if not isinstance(node, Shaped):
+            yield from _of_node(claim.text, node, words)
+    yield from _of_whole(claim, words)
+
+
+def _replaced(text: str, span: Span, new: str) -> str:
+    """The text with a span replaced; brackets that belong to the span, as in tanh(x), stay."""
+    old = text[span[0] : span[1]]
+    if old[:1] + old[-1:] in {"()", "[]"} and new[:1] != old[:1]:
+        new = old[0] + new + old[-1]
+    return text[: span[0]] + new + text[span[1] :]
+
+
+def _left(claim: Claim) -> Iterator[Edit]:
+    node = claim.left
+    if isinstance(node, Applied | Symbol):
+        start = node.span[0]
+        sentence = f"{plain(node)} should be d {plain(node)}: the d is missing"
+        yield Edit(1, _replaced(claim.text, (start, start), "d"), sentence)
+
+
+def _of_node(text: str, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
+    match node:
+        case Differential(of=Symbol() as symbol):
+            yield from _other_words(text, node, symbol, True, words)
+            return
+        case Symbol():
+            yield from _other_words(text, node, node, False, words)
+        case Power(base=base, exponent=exponent):
+            yield from _powers(text, node, base, exponent)
+        case Transpose(of=of):
+            yield Edit(1, _replaced(text, node.span, text[of.span[0] : of.span[1]]), f"{plain(node)} should be {plain(of)}")
+        case Quotient(numerator=above):
+            inner = text[above.span[0] : above.span[1]]
+            yield Edit(1, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")
+        case Sum(terms=terms):
+            yield from _terms(text, terms)
+        case Product(factors=factors):
+            yield from _factors(text, node, factors)
+        case SumOver(body=body):
+            inner = text[body.span[0] : body.span[1]]
+            yield Edit(2, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(body)}: no sum")
+    if not isinstance(node, Number | Power | Sum | Product | SumOver | Quotient):
+        yield from _raised(text, node)
+
+
+def _other_words(text: str, node: Node, symbol: Symbol, cotangent: bool, words: Sequence[Word]) -> Iterator[Edit]:
+    """Another quantity in its place: the same without (or with) its ∂, the same letter, any other."""
+    for word in words:
+        if (word.symbol, word.cotangent) == (symbol.name, cotangent):
+            continue
+        if word.symbol == symbol.name:
+            cost = 1
+        else:
+            cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
+        yield Edit(cost, _replaced(text, node.span, word.latex), f"{plain(node)} should be {word.text}")
+
+
+def _raised(text: str, node: Node) -> Iterator[Edit]:
+    """The node squared, or transposed."""
+    squared = Power(node.span, node, 2)
+    if isinstance(node, Applied) and not isinstance(node.function, Differential):
+        end = node.function.span[1]
+        yield Edit(1, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
+        return
+    end = node.span[1]
+    yield Edit(2, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
+    turned = Transpose(node.span, node)
+    yield Edit(1, _replaced(text, (end, end), "^T"), f"{plain(node)} should be {plain(turned)}: a transpose is missing")
+
+
+def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]:
+    raised = text[node.span[0] : node.span[1]]
+    lowered = raised.replace(f"^{exponent}", "", 1).replace(f"^{{{exponent}}}", "", 1)
+    yield Edit(1, _replaced(text, node.span, lowered), f"{plain(node)} should be {plain(base)}")
+    if isinstance(base, Sum) and len(base.terms) == 2:
+        second = base.terms[1]
+        inner = second.of if isinstance(second, Negative) else second
+        inside = text[: inner.span[1]] + f"^{exponent}" + text[inner.span[1] : base.span[1]] + text[node.span[1] :]
+        put = Power(inner.span, inner, exponent)
+        sign = "−" if isinstance(second, Negative) else "+"
+        meant = f"{plain(base.terms[0])} {sign} {plain(put)}"
+        yield Edit(1, inside, f"{plain(node)} should be {meant}")
+
+
+def _terms(text: str, terms: Sequence[Node]) -> Iterator[Edit]:
+    for position, term in enumerate(terms):
+        if position:
+            start = terms[position - 1].span[1]
+            yield Edit(2, _replaced(text, (start, term.span[1]), ""), f"the term {plain(term)} is too many")
+            inner = term.of if isinstance(term, Negative) else term
+            flipped = " + " if isinstance(term, Negative) else " - "
+            body = text[inner.span[0] : inner.span[1]]
+            sign = "+" if isinstance(term, Negative) else "−"
+            yield Edit(
+                1,
+                _replaced(text, (start, term.span[1]), flipped + body),
+                f"the sign of {plain(inner)} should be {sign}",
+            )
+        elif not isinstance(terms[1], Negative):
+            after = text[terms[1].span[0] :]
+            yield Edit(2, text[: term.span[0]] + after, f"the term {plain(term)} is too many")
+
+
+def _factors(text: str, node: Product, factors: Sequence[Node]) -> Iterator[Edit]:
+    for position, factor in enumerate(factors):
+        sentence = f"the factor {plain(factor)} is too many"
+        if position:
+            yield Edit(2, _replaced(text, (factors[position - 1].span[1], factor.span[1]), ""), sentence)
+            before = factors[position - 1]
+            parts = [text[f.span[0] : f.span[1]] for f in (before, factor)]
+            between = text[before.span[1] : factor.span[0]]
+            swapped = _replaced(text, (before.span[0], factor.span[1]), parts[1] + between + parts[0])
+            yield Edit(2, swapped, f"{plain(before)} and {plain(factor)} should change places")
+            if node.operators[position - 1] == "⊙":
+                dotted = _replaced(text, (before.span[1], factor.span[0]), " \\cdot ")
+                yield Edit(1, dotted, f"{plain(node)} should be a matrix product")
+        else:
+            yield Edit(2, _replaced(text, (factor.span[0], factors[1].span[0]), ""), sentence)
+
+
+def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """Something that is missing altogether: a factor, a term, a sum over the batch."""
+    text, right = claim.text, claim.right
+    products = [right] + [child for child in children(right) if isinstance(right, Sum)]
+    for word in words:
+        for product in products:
+            end = product.span[1]
+            for latex, said in ((word.latex, word.text), (f"(1 - {word.latex})", f"(1 − {word.text})")):
+                yield Edit(4, _replaced(text, (end, end), f" \\odot {latex}"), f"the factor {said} is missing")
+        end = right.span[1]
+        yield Edit(4, _replaced(text, (end, end), f" + {word.latex}"), f"the term {word.text} is missing")
+    start = right.span[0]
+    yield Edit(2, _replaced(text, (start, start), "\\sum_n "), "the sum over n is missing")
