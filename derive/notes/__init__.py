@@ -106,8 +106,8 @@ def _statements(entry: Mapping[str, Any], spellings: tuple[Spelling, ...]) -> li
         raise NotesError(f"{entry.get('id')}: unknown field {unknown[0]!r}")
     if ("reading" in entry) != ("reason" in entry):
         raise NotesError(f"{entry['id']}: a reading and its reason go together")
-    latex = entry["latex"].strip()
-    written = _parts(respell(latex, spellings))
+    transcribed = _parts(entry["latex"])
+    written = _parts(respell(entry["latex"], spellings))
     reading = _parts(respell(entry["reading"], spellings)) if "reading" in entry else []
     reason = entry.get("reason")
     found = []
@@ -115,6 +115,8 @@ def _statements(entry: Mapping[str, Any], spellings: tuple[Spelling, ...]) -> li
         read = reading[position] if position < len(reading) else None
         read = None if read == text else read
         name = entry["id"] if position == 0 else f"{entry['id']}/as"
+        # An equation that is introduced by "as" has its bullet as the part before.
+        latex = transcribed[position] if len(transcribed) == len(written) else entry["latex"].strip()
         found.append(Statement(name, latex, text, read, reason if read else None, entry.get("defines")))
     return found
 

@@ -1,0 +1,5 @@
+"""``python -m derive`` is the command ``handgrad``."""
+
+from derive.cli import main
+
+main()

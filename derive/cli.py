@@ -1,0 +1,108 @@
+"""The command line: ``handgrad verify``, ``handgrad show``, ``handgrad generate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from derive.calculus import vjp
+from derive.cells import CELLS
+from derive.errors import HandgradError
+from derive.notes import load_notes
+from derive.show import UNICODE, equation_text, latex_style
+from derive.verify.check import check_notes
+from derive.verify.report import as_json, print_report
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Derive recurrent cells' backward equations, check handwritten ones, generate NumPy modules.",
+)
+
+_WIDTH_IN_A_PIPE = 150
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on stderr where that is a terminal; nothing in a pipe."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda step: bar.update(task, advance=1, description=f"{title}: {step}")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE)
+
+
+@app.command()
+def verify(
+    notes: Annotated[str, typer.Argument(help="The notes to check: those on a cell that handgrad ships.")] = "lstm",
+    as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
+) -> None:
+    """Re-derive every equation of the notes and say which hold. Exit 1 if a numbered one does not, as read."""
+    loaded = load_notes(notes)
+    with progress("verify", len(loaded.statements)) as step:
+        report = check_notes(loaded, lambda statement: step(statement.id))
+    if as_json_:
+        print(json.dumps(as_json(report), ensure_ascii=False, indent=2))
+    else:
+        print_report(report, _console())
+    raise typer.Exit(0 if report.holds else 1)
+
+
+@app.command()
+def show(
+    cell: Annotated[str, typer.Argument(help="A cell that handgrad ships.")] = "lstm",
+    latex: Annotated[bool, typer.Option("--latex", help="LaTeX instead of Unicode.")] = False,
+) -> None:
+    """Print a cell's forward equations and the derived backward equations."""
+    if cell not in CELLS:
+        raise HandgradError(f"there is no cell {cell!r}; known cells: {', '.join(CELLS)}")
+    program = vjp(CELLS[cell])
+    style = latex_style() if latex else UNICODE
+    forward = len(CELLS[cell].equations)
+    for heading, equations in (("forward", program.equations[:forward]), ("backward", program.equations[forward:])):
+        print(f"% {heading}" if latex else heading)
+        for equation in equations:
+            text = equation_text(equation, program, style)
+            print(rf"\[ {text} \]" if latex else f"  {text}    {equation.array.tensor.shape}")
+
+
+@app.command()
+def generate(
+    cells: Annotated[list[str] | None, typer.Argument(help="Cells to generate; all by default.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder to write to.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with what is there; exit 1 on drift.")] = False,
+) -> None:
+    """Write the generated modules, or check that they are up to date."""
+    raise NotImplementedError
+
+
+def main() -> None:
+    """Run the command line; an error of the user's is one line on stderr and exit code 2."""
+    try:
+        app(prog_name="handgrad")
+    except HandgradError as error:
+        print(f"handgrad: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
