@@ -189,25 +189,40 @@ class _Writer:
 
     def _contract(self, factors: list[Expr], summed: tuple[Group, ...], groups: tuple[Group, ...]) -> Form:
         everything = (*groups, *summed)
-        written = [self.write(factor, everything) for factor in factors]
+        written = self._merged([self.write(factor, everything) for factor in factors])
         free = [tuple(g for g in form.groups if g not in summed) for form in written]
-        if len(written) == 2 and not set(free[0]) & set(free[1]) and all(len(f) <= 1 for f in free):
-            if all(set(summed) <= set(form.groups) for form in written) and len(summed) == 1:
-                first = sorted((0, 1), key=lambda k: [groups.index(g) for g in free[k]] or [len(groups)])
-                left, right = (written[k] for k in first)
-                outer, inner = (free[k] for k in first)
-                pair = (align(left, (*outer, *summed)), align(right, (*summed, *inner)))
-                return Form("matmul", pair, (*outer, *inner))
-        together = self._join("multiply", factors, everything) if len(factors) > 1 else written[0]
-        widest = max((set(form.groups) for form in written), key=len)
-        if set(together.groups) <= widest:
-            positions = tuple(k for k, group in enumerate(together.groups) if group in summed)
-            kept = tuple(group for group in together.groups if group not in summed)
-            return Form("total", (together,), kept, positions=positions)
+        if len(written) == 1:
+            (only,) = written
+            positions = tuple(k for k, group in enumerate(only.groups) if group in summed)
+            return Form("total", (only,), free[0], positions=positions)
+        apart = not set(free[0]) & set(free[1]) and all(len(f) <= 1 for f in free)
+        both = all(set(summed) <= set(form.groups) for form in written)
+        if len(written) == 2 and apart and both and len(summed) == 1:
+            first = sorted((0, 1), key=lambda k: [groups.index(g) for g in free[k]] or [len(groups)])
+            left, right = (written[k] for k in first)
+            outer, inner = (free[k] for k in first)
+            pair = (align(left, (*outer, *summed)), align(right, (*summed, *inner)))
+            return Form("matmul", pair, (*outer, *inner))
         kept = tuple(group for group in groups if any(group in form.groups for form in written))
         letters = {group: chr(ord("a") + k) for k, group in enumerate(everything)}
         text = ",".join("".join(letters[g] for g in form.groups) for form in written)
         return Form("einsum", tuple(written), kept, f"{text}->{''.join(letters[g] for g in kept)}")
+
+    def _merged(self, forms: list[Form]) -> list[Form]:
+        """Factors over the same axes multiplied first, those over fewer axes into one that has them all.
+
+        What is left has different axes, so that a product of two is a matrix product.
+        """
+        merged: list[Form] = []
+        for form in sorted(forms, key=lambda one: -len(one.groups)):
+            host = next((k for k, one in enumerate(merged) if set(form.groups) <= set(one.groups)), None)
+            if host is None or (len(forms) == 2 and set(form.groups) != set(merged[host].groups)):
+                merged.append(form)
+                continue
+            span = merged[host].groups
+            earlier = merged[host].args if merged[host].op == "multiply" else (merged[host],)
+            merged[host] = Form("multiply", (*earlier, align(form, span)), span)
+        return merged
 
 
 def _ordered(factors: Sequence[Expr], program: Program) -> list[Expr]:

@@ -1,0 +1,1 @@
+"""What runs when: a cell's equations and their derivatives placed before, in and after the loop over time."""

@@ -1,0 +1,172 @@
+"""Separating a backward recurrence into coefficients, which need no loop, and what is left of it.
+
+Every cotangent is a sum of coefficient ⊙ cotangent. The coefficient, a local Jacobian such as
+∂c/∂a_i = g ⊙ i ⊙ (1 − i), is made of forward values only, so it can be computed for many steps at once; the
+loop then has one product per term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from sympy import Add, Expr, KroneckerDelta, Mul, S, expand
+
+from derive.calculus import COTANGENT
+from derive.index import Entry, Sigma
+from derive.program import Array, Equation, Program
+
+JACOBIAN = "J_"  # J_a is the coefficient of the cotangent da
+
+
+def split_coefficients(
+    equations: Sequence[Equation], wanted: Iterable[str], step: Program
+) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
+    """(coefficients, recurrence) of the cotangents in the loop.
+
+    Args:
+        equations: the cotangents' equations in order.
+        wanted: cotangents that the loop must produce under their own names.
+        step: the program that all names belong to.
+    """
+    products = known_products(step)
+    coefficients: list[Equation] = []
+    recurrence: list[Equation] = []
+    for equation in fold(equations, set(wanted)):
+        named, rest = _named(equation, _collected(equation, step), products)
+        coefficients += named
+        recurrence.append(rest)
+    return tuple(coefficients), tuple(recurrence)
+
+
+def fold(equations: Sequence[Equation], wanted: set[str]) -> list[Equation]:
+    """Cotangents that are one product, written into the pointwise equations that use them: di = dc ⊙ g into da."""
+    result: list[Equation] = []
+    folded: dict[str, Equation] = {}
+    for position, equation in enumerate(equations):
+        uses = {e: folded[e.name].at(e.indices) for e in equation.value.atoms(Entry) if e.name in folded}
+        equation = Equation(equation.array, equation.value.xreplace(uses))
+        single = not equation.value.has(Sigma, KroneckerDelta) and not equation.value.is_Add
+        if single and equation.name not in wanted and not any(_sums(e, equation.name) for e in equations[position:]):
+            folded[equation.name] = equation
+        else:
+            result.append(equation)
+    return result
+
+
+def _sums(equation: Equation, name: str) -> bool:
+    """Whether an equation uses the array inside of a Σ."""
+    return any(any(e.name == name for e in total.atoms(Entry)) for total in equation.value.atoms(Sigma))
+
+
+def _collected(equation: Equation, step: Program) -> list[tuple[Expr | None, Expr]]:
+    """(coefficient, cotangent and deltas) per term; no coefficient where it would be a bare array or number."""
+    collected: dict[Expr, Expr] = {}
+    for term in Add.make_args(equation.value):
+        factors = Mul.make_args(term)
+        rest = [f for f in factors if isinstance(f, KroneckerDelta) or f.has(Sigma) or _has_cotangent(f, step)]
+        if any(f.has(Sigma) for f in rest):
+            rest = list(factors)
+        forward = [f for f in factors if f not in rest]
+        collected[Mul(*rest)] = collected.get(Mul(*rest), S.Zero) + Mul(*forward)
+    return [
+        (None, coefficient * rest) if isinstance(coefficient, Entry) or coefficient.is_number else (coefficient, rest)
+        for rest, coefficient in collected.items()
+    ]
+
+
+def _has_cotangent(factor: Expr, step: Program) -> bool:
+    return any(step.arrays[entry.name].role == "cotangent" for entry in factor.atoms(Entry))
+
+
+def _named(
+    equation: Equation, terms: Sequence[tuple[Expr | None, Expr]], products: Sequence[Equation]
+) -> tuple[list[Equation], Equation]:
+    """The coefficients of one cotangent as arrays, and its equation with them.
+
+    The coefficients of a stack's blocks share one stacked array; a second one for the same block (or a second
+    term without a stack) begins another.
+    """
+    values: list[Expr] = []
+    slots: list[dict[Expr, Expr]] = []
+    stem = JACOBIAN + equation.name.removeprefix(COTANGENT)
+    for coefficient, rest in terms:
+        if coefficient is None:
+            values.append(rest)
+            continue
+        delta = next((f for f in Mul.make_args(rest) if isinstance(f, KroneckerDelta)), S.One)
+        slot = next((k for k, used in enumerate(slots) if delta not in used), len(slots))
+        if slot == len(slots):
+            slots.append({})
+        slots[slot][delta] = cheapest(coefficient, products)
+        values.append(rest * Entry(_numbered(stem, slot), *equation.array.indices))
+    named = [
+        Equation(Array(_numbered(stem, slot), equation.array.sizes), Add(*(d * value for d, value in blocks.items())))
+        for slot, blocks in enumerate(slots)
+    ]
+    return named, Equation(equation.array, Add(*values))
+
+
+def _numbered(stem: str, slot: int) -> str:
+    return stem if slot == 0 else f"{stem}_{slot + 1}"
+
+
+def known_products(step: Program) -> list[Equation]:
+    """Forward equations that are a product of array entries, such as h = o ⊙ tanh_c."""
+    forward = [e for e in step.equations if e.array.role != "cotangent"]
+    return [
+        e
+        for e in forward
+        if e.value.is_Mul and all(isinstance(f, Entry) for f in e.value.args)
+    ]
+
+
+def cheapest(expr: Expr, products: Sequence[Equation]) -> Expr:
+    """The expression in the form that takes fewest operations, with known products by name."""
+    candidates = [expr, expand(expr)]
+    said = [_say_products(one, products) for one in candidates]
+    return min((*candidates, *said), key=lambda one: (operations(one), str(one)))
+
+
+def _say_products(expr: Expr, products: Sequence[Equation]) -> Expr:
+    if isinstance(expr, Entry) or not expr.args:
+        return expr
+    expr = expr.func(*(_say_products(part, products) for part in expr.args))
+    if not expr.is_Mul:
+        return expr
+    factors = [f for part in expr.args for f in _repeated(part)]
+    for equation in products:
+        for chosen in combinations([f for f in factors if isinstance(f, Entry)], len(equation.value.args)):
+            entry = _matches(chosen, equation)
+            if entry is not None:
+                rest = list(factors)
+                for factor in chosen:
+                    rest.remove(factor)
+                return _say_products(Mul(entry, *rest), products)
+    return expr
+
+
+def _repeated(factor: Expr) -> list[Expr]:
+    if factor.is_Pow and factor.exp.is_Integer and factor.exp > 0:
+        return [factor.base] * int(factor.exp)
+    return [factor]
+
+
+def _matches(chosen: Sequence[Expr], equation: Equation) -> Entry | None:
+    """The entry of the equation's array that the chosen factors multiply to, if they do."""
+    indices = max((f.indices for f in chosen), key=len)
+    if len(indices) != len(equation.array.indices):
+        return None
+    due = equation.at(indices)
+    return Entry(equation.name, *indices) if Mul(*chosen) == due else None
+
+
+def operations(expr: Expr) -> int:
+    """How many elementwise operations an expression takes."""
+    if isinstance(expr, Entry) or not expr.args:
+        return 0
+    inner = sum(operations(part) for part in expr.args)
+    if expr.is_Add or expr.is_Mul:
+        signs = sum(1 for part in expr.args if part == -1)
+        return inner + len(expr.args) - 1 - signs
+    return inner + 1

@@ -1,0 +1,112 @@
+"""Giving names to what is computed twice or cannot be computed in one go.
+
+After lifting, a function is applied to a named array or to pointwise work only, and a function value that
+forward and backward pass share has a name, so that it can be kept on the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sympy import Expr, Function, KroneckerDelta, Mul
+
+from derive.index import Entry, Index, Sigma
+from derive.matrix import natural_groups
+from derive.program import Array, Equation, Program, tidy
+from derive.tensor import Size
+
+
+def lift(program: Program) -> Program:
+    """The program with sums inside of functions and products, and repeated function values, under names."""
+    return lift_calls(lift_sums(program))
+
+
+def lift_sums(program: Program) -> Program:
+    """Every Σ that is not a term of its equation becomes an equation of its own."""
+    return _rewrite(program, lambda expr: isinstance(expr, Sigma) or _is_sum_of_products(expr), _nested_parts)
+
+
+def lift_calls(program: Program) -> Program:
+    """Function values inside of larger expressions become equations: tanh(c) in h = o ⊙ tanh(c) is tanh_c."""
+    return _rewrite(program, lambda expr: isinstance(expr, Function), lambda equation: [equation.value])
+
+
+def _is_sum_of_products(expr: Expr) -> bool:
+    return expr.is_Add and expr.has(Sigma)
+
+
+def _nested_parts(equation: Equation) -> list[Expr]:
+    """The parts of a right side in which a Σ would be nested: its terms' factors, its functions' arguments."""
+    parts: list[Expr] = []
+    for term in equation.value.as_ordered_terms() if equation.value.is_Add else [equation.value]:
+        if isinstance(term, Sigma):
+            continue
+        factors = [f for f in Mul.make_args(term) if not f.is_number]
+        # −Σ is a term too; anything else with a Σ beside it is not.
+        parts += [] if len(factors) == 1 and isinstance(factors[0], Sigma) else factors
+    return parts
+
+
+def _rewrite(
+    program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]
+) -> Program:
+    equations: list[Equation] = []
+    current = program
+    for equation in program.equations:
+        found: list[Expr] = []
+        for part in parts(equation):
+            _collect(part, wanted, found)
+        for expr in found:
+            if expr == equation.value:
+                continue
+            lifted = _equation_for(expr, equation, current, {e.name for e in equations})
+            equations.append(lifted)
+            equation = replace(equation, value=equation.value.xreplace({expr: _entry_for(expr, lifted, current)}))
+        equations.append(equation)
+    return replace(program, equations=tuple(equations))
+
+
+def _collect(expr: Expr, wanted: Callable[[Expr], bool], found: list[Expr]) -> None:
+    """The outermost wanted expressions, in a stable order."""
+    if isinstance(expr, Entry | KroneckerDelta | Index):
+        return
+    if wanted(expr):
+        if expr not in found:
+            found.append(expr)
+        return
+    for part in sorted(expr.args, key=str):
+        _collect(part, wanted, found)
+
+
+def _equation_for(expr: Expr, user: Equation, program: Program, taken: set[str]) -> Equation:
+    """An equation for a part of another's right side, named after what it is: tanh_c, h_sum."""
+    if isinstance(expr, Function) and isinstance(expr.args[0], Entry):
+        entry = expr.args[0]
+        label = "".join(program.arrays[entry.name].labels[int(i)] for i in entry.indices if i.is_number)
+        stem = "_".join(part for part in (type(expr).__name__, entry.name, label) if part)
+    else:
+        stem = f"{type(expr).__name__}_{user.name}" if isinstance(expr, Function) else f"{user.name}_sum"
+    name, count = stem, 1
+    while name in taken | set(program.arrays):
+        count += 1
+        name = f"{stem}_{count}"
+    groups = natural_groups(expr, program)
+    array = Array(name, tuple(_size(group, program) for group in groups))
+    standing = dict(zip((i for g in groups for i in g), array.indices, strict=True))
+    return Equation(array, tidy(expr.xreplace(standing), array.indices))
+
+
+def _entry_for(expr: Expr, lifted: Equation, program: Program) -> Entry:
+    return Entry(lifted.name, *(index for group in natural_groups(expr, program) for index in group))
+
+
+def _size(group: tuple[Index, ...], program: Program) -> Size:
+    if len(group) == 1:
+        return group[0].dim
+    return next(
+        axis.size
+        for array in program.arrays.values()
+        for axis in array.axes
+        if tuple(index.dim for index in axis.indices) == tuple(index.dim for index in group)
+    )
