@@ -7,11 +7,12 @@ said with what the program has computed already: σ(a) becomes i wherever i = σ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import permutations
 
-from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, S
+from sympy import Add, Expr, Function, KroneckerDelta, Mul, S
 
 from derive.errors import CellError
-from derive.index import Entry, Index, Sigma, entries, fresh, rename_bound
+from derive.index import Entry, Index, Sigma, entries, free_indices, fresh, rename_bound, substitute
 from derive.normal import Term, use_deltas
 from derive.program import Array, Equation, Program, tidy
 
@@ -29,8 +30,8 @@ def vjp(
     program: Program,
     wrt: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
-    cotangent: Naming = prefixed(COTANGENT),
-    seed: Naming = prefixed(SEED),
+    cotangent: Naming | None = None,
+    seed: Naming | None = None,
 ) -> Program:
     """The program followed by its backward equations.
 
@@ -39,8 +40,9 @@ def vjp(
         wrt: the inputs whose cotangents are results; all of them by default.
         outputs: the arrays whose cotangents come from outside; by default the program's outputs and the next
             value of each state. Each adds an input named ``seed(output)``.
-        cotangent: names the cotangent of an array; the names must be new.
-        seed: names the incoming cotangent of an output.
+        cotangent: names the cotangent of an array, ``dx`` by default; the names must be new.
+        seed: names the incoming cotangent of an output, ``d_next_h`` by default. In a ``vjp`` of a ``vjp`` the
+            default names begin with as many d as make them new.
 
     Returns:
         A program with the same inputs and the seeds, all equations, then one per cotangent; its outputs are
@@ -49,6 +51,9 @@ def vjp(
     wrt = [array.name for array in program.inputs] if wrt is None else list(wrt)
     outputs = default_outputs(program) if outputs is None else list(outputs)
     _check_known(program, (*wrt, *outputs))
+    more = _further_mark(program)
+    cotangent = cotangent or prefixed(more + COTANGENT)
+    seed = seed or prefixed(more + SEED)
     say = speaker(program.equations)
     seeds = {name: Array(seed(name), program.arrays[name].sizes, "cotangent") for name in outputs}
     received: dict[str, list[Expr]] = {}
@@ -75,7 +80,7 @@ def vjp(
                 received.setdefault(name, []).append(pull_back(equation, upstream, program.arrays[name]))
     for name in wrt:
         received.setdefault(name, [S.Zero])
-        if name not in program.definitions:
+        if name not in called:
             settle(program.arrays[name])
     return Program(
         name=program.name,
@@ -92,6 +97,14 @@ def default_outputs(program: Program) -> list[str]:
     return list(dict.fromkeys([*program.outputs, *following]))
 
 
+def _further_mark(program: Program) -> str:
+    """What must stand before the default names of cotangents and seeds so that they are new; mostly nothing."""
+    more = ""
+    while any(more + mark + name in program.arrays for mark in (COTANGENT, SEED) for name in program.arrays):
+        more += COTANGENT
+    return more
+
+
 def _check_known(program: Program, names: Iterable[str]) -> None:
     for name in names:
         if name not in program.arrays:
@@ -102,9 +115,10 @@ def pull_back(equation: Equation, upstream: Expr, array: Array) -> Expr:
     """Σ over the equation's indices of upstream · ∂value/∂array, at the array's standing indices."""
     at = [fresh(index.dim) for index in array.indices]
     derivative = equation.value.diff(Entry(array.name, *at))
-    # The equation's own indices are summed now, so they must not be confused with the array's.
+    # The equation's own indices are summed now, so they must not be confused with the array's; nor may the
+    # indices that it sums over itself, which are fresh after a substitution.
     summed = {index: fresh(index.dim) for index in equation.array.indices}
-    whole = (upstream * derivative).xreplace(summed)
+    whole = substitute(upstream * derivative, summed)
     result = contract(whole, tuple(summed.values()))
     return result.xreplace(dict(zip(at, array.indices, strict=True)))
 
@@ -135,20 +149,16 @@ def _expose(expr: Expr) -> list[tuple[tuple[Index, ...], list[Expr]]]:
 
 def speaker(equations: Sequence[Equation]) -> Callable[[Expr], Expr]:
     """A rewriting that says an expression with the names of equations whose right side occurs in it."""
-    known = {}
+    known: dict[Expr, str] = {}
     for equation in equations:
-        if isinstance(equation.value, Function):
-            shape, indices = _outline(equation.value)
-            position = {index: k for k, index in enumerate(indices)}
-            if all(index in position for index in equation.array.indices):
-                known.setdefault(shape, (equation.name, [position[i] for i in equation.array.indices]))
+        if isinstance(equation.value, Function) and set(free_indices(equation.value)) == set(equation.array.indices):
+            known.setdefault(_numbered(equation.value, equation.array.indices), equation.name)
 
     def say(expr: Expr) -> Expr:
         if isinstance(expr, Function) and not isinstance(expr, KroneckerDelta):
-            shape, indices = _outline(expr)
-            if shape in known:
-                name, order = known[shape]
-                return Entry(name, *(indices[k] for k in order))
+            for order in permutations(free_indices(expr)):
+                if name := known.get(_numbered(expr, order)):
+                    return Entry(name, *order)
         if isinstance(expr, Entry) or not expr.args:
             return expr
         return expr.func(*map(say, expr.args))
@@ -156,17 +166,7 @@ def speaker(equations: Sequence[Equation]) -> Callable[[Expr], Expr]:
     return say
 
 
-def _outline(expr: Expr) -> tuple[Expr, list[Index]]:
-    """The expression with its free indices numbered by first appearance, and those indices."""
-    order: list[Index] = []
-
-    def visit(part: Expr) -> None:
-        for child in part.args:
-            if isinstance(child, Index) and child not in order:
-                order.append(child)
-            visit(child)
-
-    visit(expr)
-    free = [index for index in order if index in expr.free_symbols]
-    numbered = {index: Index(f"#{k}", index.dim) for k, index in enumerate(free)}
-    return expr.xreplace(numbered), free
+def _numbered(expr: Expr, order: Sequence[Index]) -> Expr:
+    """The expression with the given indices numbered and its summation indices under their standing names."""
+    numbers = {index: Index(f"#{position}", index.dim) for position, index in enumerate(order)}
+    return tidy(substitute(expr, numbers), numbers.values())

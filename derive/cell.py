@@ -109,17 +109,18 @@ class Declaration:
     sizes: tuple[Size, ...]
 
 
-def sequence(*sizes: Size) -> Declaration:
+# To a type checker a declared name is what it is used as in the body below, anything with operators.
+def sequence(*sizes: Size) -> Any:
     """An input with a new value at every time step."""
     return Declaration("sequence", sizes)
 
 
-def state(*sizes: Size) -> Declaration:
+def state(*sizes: Size) -> Any:
     """The previous value of a state; ``c_prev`` is followed by the equation named ``c``."""
     return Declaration("state", sizes)
 
 
-def parameter(*sizes: Size) -> Declaration:
+def parameter(*sizes: Size) -> Any:
     """An input that is the same at every time step."""
     return Declaration("parameter", sizes)
 

@@ -18,7 +18,7 @@ import numpy as np
 from sympy import Expr, Integer, Symbol
 
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
-from derive.index import Entry, Index
+from derive.index import Entry, Index, substitute
 from derive.normal import TooLarge, normal
 from derive.program import Program
 
@@ -112,4 +112,4 @@ def cases(expr: Expr, axes: tuple[Index, ...]) -> Iterator[Expr]:
     """The expression once per combination of block labels of its free stacked indices."""
     outer = [index for index in axes if isinstance(index.dim, Integer)]
     for numbers in product(*(range(int(index.dim)) for index in outer)):
-        yield expr.xreplace(dict(zip(outer, map(Integer, numbers), strict=True)))
+        yield substitute(expr, dict(zip(outer, map(Integer, numbers), strict=True)))

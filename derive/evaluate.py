@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from hashlib import sha256
 from typing import Any
 
@@ -105,24 +106,31 @@ class _Evaluator:
                 return self._constant(self.arithmetic.number(int(expr.p), int(expr.q)))
             case KroneckerDelta():
                 one, other = (self._positions(index) for index in expr.args[:2])
-                return (one == other).astype(int) * self._constant(self.arithmetic.number(1, 1))
+                return self._array((one == other).astype(int) * self._constant(self.arithmetic.number(1, 1)))
             case Sigma():
                 return self._sum(expr)
             case Add():
-                return sum(map(self.value, expr.args[1:]), self.value(expr.args[0]))
+                return self._array(reduce(np.add, map(self.value, expr.args)))
             case Mul():
-                result = self.value(expr.args[0])
-                for part in expr.args[1:]:
-                    result = result * self.value(part)
-                return result
+                return self._array(reduce(np.multiply, map(self.value, expr.args)))
             case Pow() if isinstance(expr.exp, Integer):
-                return self.value(expr.base) ** int(expr.exp)
+                return self._power(expr)
             case Function():
                 (argument,) = expr.args
                 return self.arithmetic.apply(type(expr).__name__, self.value(argument))
         if expr in self.sizes:
             return self._constant(self.arithmetic.number(self.sizes[expr], 1))
         raise HandgradError(f"cannot evaluate {expr}")
+
+    def _power(self, power: Pow) -> np.ndarray:
+        base = self.value(power.base)
+        if power.exp < 0 and not np.all(base):
+            raise HandgradError(f"division by zero: {power.base} is 0")
+        return self._array(np.power(base, int(power.exp)))
+
+    def _array(self, values: Any) -> np.ndarray:
+        """NumPy gives a bare number for an operation on arrays without axes; we want an array."""
+        return np.asarray(values, dtype=self.arithmetic.dtype)
 
     def _constant(self, number: Any) -> np.ndarray:
         return np.full((1,) * len(self.scope), number, dtype=self.arithmetic.dtype)
@@ -132,7 +140,8 @@ class _Evaluator:
         lengths = [1] * len(self.scope)
         if isinstance(index, Integer):
             return np.full(lengths, int(index))
-        axis = self.scope.index(index)
+        # A Σ over an index of the scope hides it, as it does on paper.
+        axis = len(self.scope) - 1 - self.scope[::-1].index(index)
         lengths[axis] = size_of(index.dim, self.sizes)
         return np.arange(lengths[axis]).reshape(lengths)
 
@@ -140,11 +149,11 @@ class _Evaluator:
         array = self.values[entry.name]
         if not entry.indices:
             return self._constant(array[()])
-        return array[tuple(self._positions(index) for index in entry.indices)]
+        return self._array(array[tuple(self._positions(index) for index in entry.indices)])
 
     def _sum(self, total: Sigma) -> np.ndarray:
         inner = (*self.scope, *total.indices)
         lengths = [1] * len(self.scope) + [size_of(index.dim, self.sizes) for index in total.indices]
         body = _Evaluator(self.values, self.sizes, self.arithmetic, inner).value(total.body)
         full = np.broadcast_to(body, np.broadcast_shapes(body.shape, tuple(lengths)))
-        return np.asarray(full.sum(axis=tuple(range(len(self.scope), len(inner)))), dtype=self.arithmetic.dtype)
+        return self._array(full.sum(axis=tuple(range(len(self.scope), len(inner)))))

@@ -10,7 +10,7 @@ from functools import cache
 
 from sympy import Dummy, Expr, Function, cancel, diff, exp, factor_terms, solve, tanh
 
-__all__ = ["FUNCTIONS", "Defined", "sigmoid", "tanh"]
+__all__ = ["FUNCTIONS", "Defined", "derivative", "sigmoid", "tanh"]
 
 
 class Defined(Function):  # type: ignore[misc]
@@ -24,8 +24,8 @@ class Defined(Function):  # type: ignore[misc]
         raise NotImplementedError
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        value, derivative = derivative_in_itself(type(self))
-        return derivative.xreplace({value: self})
+        value, in_itself = derivative_in_itself(type(self))  # type: ignore[arg-type]
+        return in_itself.xreplace({value: self})
 
 
 @cache
@@ -35,8 +35,14 @@ def derivative_in_itself(function: type[Defined]) -> tuple[Dummy, Expr]:
     definition = function.definition(z)
     (exponential,) = definition.atoms(exp)
     (solution,) = solve(definition.xreplace({exponential: e}) - s, e)
-    derivative = diff(definition, z).xreplace({exponential: solution})
-    return s, factor_terms(cancel(derivative))
+    in_itself = diff(definition, z).xreplace({exponential: solution})
+    return s, factor_terms(cancel(in_itself))
+
+
+def derivative(function: type[Function], at: Expr) -> Expr:
+    """f′(at), by ``sympy.diff``."""
+    z = Dummy("z")
+    return diff(function(z), z).xreplace({z: at})
 
 
 class sigmoid(Defined):

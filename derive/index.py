@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 from sympy import Basic, Expr, Integer, KroneckerDelta, Mul, S, Symbol, sympify
 
-Dim = Symbol | Integer
+Dim: TypeAlias = Symbol | Integer
 
 
 def dims(names: str) -> tuple[Symbol, ...]:

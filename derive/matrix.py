@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
 
 from derive.errors import HandgradError
 from derive.index import Entry, Index, Sigma
-from derive.program import Array, Equation, Program, Role
+from derive.program import Array, Equation, Role
 
 Group = tuple[Index, ...]
 Op = Literal[
@@ -34,6 +34,13 @@ Op = Literal[
 ]
 
 
+class Quantities(Protocol):
+    """Whatever knows its arrays by name: a program, a schedule."""
+
+    @property
+    def arrays(self) -> Mapping[str, Array]: ...
+
+
 @dataclass(frozen=True)
 class Form:
     """One operation on whole arrays; ``groups`` are the indices of its axes (a stacked axis has two)."""
@@ -46,12 +53,12 @@ class Form:
     positions: tuple[int, ...] = ()
 
 
-def matrix_form(equation: Equation, program: Program) -> Form:
+def matrix_form(equation: Equation, program: Quantities) -> Form:
     """The right side of an equation in matrix notation."""
     return form_of(equation.value, tuple(axis.indices for axis in equation.array.axes), program)
 
 
-def form_of(expr: Expr, groups: Sequence[Group], program: Program) -> Form:
+def form_of(expr: Expr, groups: Sequence[Group], program: Quantities) -> Form:
     """An expression in matrix notation, read along the given groups of indices.
 
     Raises:
@@ -61,7 +68,7 @@ def form_of(expr: Expr, groups: Sequence[Group], program: Program) -> Form:
     return align(form, tuple(groups))
 
 
-def natural_groups(expr: Expr, program: Program) -> tuple[Group, ...]:
+def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:
     """The free indices of an expression as the arrays in it group and order them."""
     writer = _Writer(program)
     found = dict.fromkeys(
@@ -88,7 +95,7 @@ def align(form: Form, groups: tuple[Group, ...]) -> Form:
 
 @dataclass(frozen=True)
 class _Writer:
-    program: Program
+    program: Quantities
 
     def write(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
         if expr.has(KroneckerDelta):
@@ -225,12 +232,12 @@ class _Writer:
         return merged
 
 
-def _ordered(factors: Sequence[Expr], program: Program) -> list[Expr]:
+def _ordered(factors: Sequence[Expr], program: Quantities) -> list[Expr]:
     """Factors in reading order: cotangents, what the program computed, inputs, then functions and sums."""
     return sorted(factors, key=lambda factor: _reading_key(factor, program))
 
 
-def _ordered_terms(total: Add, program: Program) -> list[Expr]:
+def _ordered_terms(total: Add, program: Quantities) -> list[Expr]:
     """Terms in reading order: numbers, then by the first cotangent, or else the first array, in each."""
 
     def key(term: Expr) -> tuple[int, str]:
@@ -241,18 +248,18 @@ def _ordered_terms(total: Add, program: Program) -> list[Expr]:
     return sorted(total.args, key=key)
 
 
-def _arrays(expr: Expr, program: Program) -> list[Array]:
+def _arrays(expr: Expr, program: Quantities) -> list[Array]:
     return [program.arrays[entry.name] for entry in expr.atoms(Entry)]
 
 
-def _place(array: Array, program: Program) -> int:
+def _place(array: Array, program: Quantities) -> int:
     return list(program.arrays).index(array.name)
 
 
 _RANKS: Mapping[Role, int] = {"cotangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}
 
 
-def _reading_key(factor: Expr, program: Program) -> tuple[int, int, str]:
+def _reading_key(factor: Expr, program: Quantities) -> tuple[int, int, str]:
     arrays = _arrays(factor, program)
     first = min((_place(array, program) for array in arrays), default=-1)
     if not isinstance(factor, Entry):

@@ -16,7 +16,7 @@ from math import prod
 from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow, S
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, Sigma, fresh
+from derive.index import Entry, Index, Sigma, fresh, rename_bound
 
 LARGEST = 20_000  # terms; beyond it distributing is the wrong tool
 _MOST_ORDERS = 5_040  # orders of indistinguishable summation indices that are tried
@@ -62,7 +62,7 @@ def normal(expr: Expr) -> Expr:
 def normal_terms(expr: Expr) -> list[Term]:
     """The terms of the normal form, like terms collected, none zero."""
     collected: dict[tuple[tuple[Index, ...], Expr], Expr] = {}
-    for term in terms(expr):
+    for term in terms(rename_bound(expr)):
         term = canonical(term)
         key = (term.indices, Mul(*term.factors))
         collected[key] = collected.get(key, S.Zero) + term.coefficient
@@ -164,10 +164,14 @@ def _rank(index: Expr, summed: Sequence[Index]) -> tuple[int, str]:
 
 
 def canonical(term: Term) -> Term:
-    """The term with its summation indices renamed %0, %1 … in an order that depends on their use alone."""
+    """The term with its summation indices renamed %0, %1 … in an order that depends on their use alone.
+
+    A Σ inside of a factor, as in tanh(Σ …), has taken the first of these names; they are left to it.
+    """
     if not term.indices:
         return term
     factors = [f for factor in term.factors for f in Mul.make_args(factor)]
+    inside = {index for factor in factors for total in factor.atoms(Sigma) for index in total.indices}
     blank = {index: "%" for index in term.indices}
 
     def use(index: Index) -> tuple[str, tuple[str, ...]]:
@@ -176,8 +180,11 @@ def canonical(term: Term) -> Term:
 
     ranked = sorted(((use(index), index) for index in term.indices), key=lambda pair: pair[0])
     groups = [[index for _, index in group] for _, group in groupby(ranked, key=lambda pair: pair[0])]
-    best = min(_orders(groups), key=lambda order: _spelling(order, factors))
-    names = {index: Index(f"%{position}", index.dim) for position, index in enumerate(best)}
+
+    def named(order: Sequence[Index]) -> dict[Index, Index]:
+        return {index: Index(f"%{position}", index.dim) for position, index in enumerate(order, start=len(inside))}
+
+    names = min(map(named, _orders(groups)), key=lambda names: _spelling(names, factors))
     return Term(
         term.coefficient, tuple(names.values()), tuple(factor.xreplace(names) for factor in factors)
     )
@@ -191,15 +198,15 @@ def _orders(groups: list[list[Index]]) -> Iterable[list[Index]]:
     return ([i for group in order for i in group] for order in product(*map(permutations, groups)))
 
 
-def _spelling(order: Sequence[Index], factors: Sequence[Expr]) -> tuple[str, ...]:
-    names = {index: f"%{position}" for position, index in enumerate(order)}
-    return tuple(sorted(spell(factor, names) for factor in factors))
+def _spelling(names: dict[Index, Index], factors: Sequence[Expr]) -> tuple[str, ...]:
+    spelled = {index: name.name for index, name in names.items()}
+    return tuple(sorted(spell(factor, spelled) for factor in factors))
 
 
 def spell(expr: Expr, names: dict[Index, str]) -> str:
     """A string that tells expressions apart and does not depend on SymPy's order of arguments."""
     if isinstance(expr, Index):
-        return names.get(expr, expr.name)
+        return names.get(expr, str(expr.name))
     if isinstance(expr, Entry):
         return f"{expr.name}[{','.join(spell(index, names) for index in expr.indices)}]"
     if not expr.args:

@@ -6,7 +6,7 @@ Forward equations, backward equations and everything derived from them are progr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from keyword import iskeyword
@@ -116,15 +116,19 @@ def standing_index(dim: Dim, taken: Iterable[Index]) -> Index:
 
 def tidy(value: Expr, taken: Iterable[Index]) -> Expr:
     """The expression with every bound index under its standing name."""
-    taken = list(taken)
+    # Bound indices are made fresh first, or a new name could be captured by a Σ further inside.
+    return _named(rename_bound(value), [*taken, *free_indices(value)])
+
+
+def _named(value: Expr, taken: Sequence[Index]) -> Expr:
     if not value.has(Sigma):
         return value
     if isinstance(value, Sigma):
         names: dict[Index, Index] = {}
         for index in value.indices:
             names[index] = standing_index(index.dim, [*taken, *names.values()])
-        return Sigma(tidy(value.body.xreplace(names), [*taken, *names.values()]), *names.values())
-    return value.func(*(tidy(part, taken) for part in value.args))
+        return Sigma(_named(value.body.xreplace(names), [*taken, *names.values()]), *names.values())
+    return value.func(*(_named(part, taken) for part in value.args))
 
 
 def define(array: Array, tensor: Tensor) -> Equation:
@@ -189,7 +193,7 @@ def _check_indices(place: str, entry: Entry, array: Array) -> None:
 
 
 def _check_state(where: str, state: Array, known: Mapping[str, Array]) -> None:
-    if state.next not in known:
+    if state.next is None or state.next not in known:
         raise CellError(f"{where}: state {state.name} has no next value: {state.next!r} is never defined")
     after = known[state.next]
     if after.sizes != state.sizes:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sympy import Rational
 
-from derive.matrix import Form, matrix_form
-from derive.program import Equation, Program
+from derive.matrix import Form, Quantities, matrix_form
+from derive.program import Equation
 
 Names = Callable[[str, str | None], str]
 """Spells an array (by name) or one of its blocks (by name and label)."""
@@ -68,7 +68,7 @@ def latex_style(names: Names = latex_name) -> Style:
     )
 
 
-def equation_text(equation: Equation, program: Program, style: Style) -> str:
+def equation_text(equation: Equation, program: Quantities, style: Style) -> str:
     """``name = right side``."""
     return f"{style.names(equation.name, None)} = {form_text(matrix_form(equation, program), style)}"
 

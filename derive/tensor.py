@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 from sympy import Expr, Integer, KroneckerDelta, Symbol, sympify
 
 from derive.errors import ShapeError
 from derive.index import Dim, Entry, Index, Sigma, Stack, fresh, substitute
 
-Size = Symbol | Stack
+Size: TypeAlias = Symbol | Stack
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from derive.errors import NotesError
+from derive.notes.latex import check_length
 
 _ASIDE = re.compile(r"(?:\\quad\s*)?\\text\{\s*as\s*\}")
 
@@ -92,7 +93,12 @@ def read_notes(text: str) -> Notes:
 
 
 def respell(latex: str, spellings: tuple[Spelling, ...]) -> str:
-    """The LaTeX with every spelling mapped, in the order of the table."""
+    """The LaTeX with every spelling mapped, in the order of the table.
+
+    Raises:
+        NotesError: if it is too long for a formula.
+    """
+    check_length(latex)
     text = latex.strip()
     for spelling in spellings:
         text = spelling.pattern.sub(spelling.becomes, text).strip()

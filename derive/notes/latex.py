@@ -2,8 +2,8 @@
 
     claim    = side "=" side
     side     = ["-"] term {("+" | "-") term}
-    term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times /
-    factor   = differential | function | quotient | sum | primary, then ^T, ^2, ' …
+    term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times
+    factor   = differential | function | quotient | sum | primary, then ^T or ^2
     primary  = number | symbol | ( side ) | [ side {, side} ] | \\overset{shape}{side}
 """
 
@@ -34,9 +34,13 @@ from derive.notes.syntax import (
     Transpose,
 )
 
-MOST_NESTED = 60
+LONGEST = 4_000  # characters; formulas on paper are far below these limits
+MOST_NESTED = 30
+MOST_DIGITS = 15
+MOST_POWER = 99
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\S", re.DOTALL)
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\S", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SPACING = {"\\,", "\\;", "\\:", "\\!", "\\ ", "~", "\\quad", "\\qquad", "\\left", "\\right", "\\big", "\\Big", "\\\\"}
 _OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "⊙", "\\cdot": "·", "\\times": "·"}
 _FONTS = {"\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\text", "\\operatorname"}
@@ -45,8 +49,10 @@ _GREEK = set(
     "\\alpha \\beta \\gamma \\delta \\epsilon \\varepsilon \\zeta \\eta \\theta \\kappa \\lambda \\mu \\nu \\xi \\pi "
     "\\rho \\sigma \\tau \\phi \\varphi \\chi \\psi \\omega \\Gamma \\Delta \\Theta \\Sigma \\Phi \\Psi \\Omega".split()
 )
+_TRANSPOSES = {"T", "\\top", "\\intercal"}
+_BRACKETS = {"(": ")", "[": "]"}
 _CLOSERS = {")", "]", "}", ",", "=", "+", "-", ".", ";"}
-_SHAPE_ROW = re.compile(r"\s*(?:\(\s*\d*[A-Z]\s*(?:,\s*(?:\d*[A-Z]|\d+)\s*)*,?\)\s*(?:\\quad|\\qquad)?\s*)+")
+_SHAPE_ROW = re.compile(r"\s*(?:\(\s*\d*[A-Z]\s*(?:,\s*(?:\d*[A-Z]|\d+)\s*)*,?\)\s*(?:\\q?quad\s*)?)+")
 _SHAPE = re.compile(r"\(([^()]*)\)")
 
 
@@ -62,6 +68,11 @@ def tokens(text: str) -> list[Token]:
     return [token for token in found if token.text not in _SPACING]
 
 
+def check_length(text: str) -> None:
+    if len(text) > LONGEST:
+        raise NotesError(f"a formula of {len(text)} characters, which begins with {text[:40]!r}; {LONGEST} are allowed")
+
+
 def parse_claim(text: str, functions: Collection[str]) -> Claim:
     """``left = right`` with rows of shapes that stand on lines of their own attached to its operands.
 
@@ -72,6 +83,7 @@ def parse_claim(text: str, functions: Collection[str]) -> Claim:
     Raises:
         NotesError: naming the token that is not understood and its place.
     """
+    check_length(text)
     lines = text.strip().splitlines()
     shapes = [shape for line in lines if _SHAPE_ROW.fullmatch(line) for shape in _SHAPE.findall(line)]
     formula = " ".join(line.strip() for line in lines if not _SHAPE_ROW.fullmatch(line)).rstrip(" ,.;")
@@ -151,14 +163,10 @@ class Parser:
     # -- sums and products -------------------------------------------------------------------------------------
 
     def side(self) -> Node:
-        self.depth += 1
-        if self.depth > MOST_NESTED:
-            raise NotesError(f"brackets are nested more than {MOST_NESTED} deep")
         start = self.start()
         terms = [self.signed_term()]
         while self.next in {"+", "-"}:
             terms.append(self.signed_term())
-        self.depth -= 1
         return terms[0] if len(terms) == 1 else Sum(self.since(start), tuple(terms))
 
     def signed_term(self) -> Node:
@@ -186,19 +194,18 @@ class Parser:
     # -- factors -----------------------------------------------------------------------------------------------
 
     def factor(self) -> Node:
+        self.depth += 1
+        if self.depth > MOST_NESTED:
+            raise self.unknown(f"formulas are nested more than {MOST_NESTED} deep")
+        node = self.one_factor()
+        self.depth -= 1
+        return node
+
+    def one_factor(self) -> Node:
         start = self.start()
         if self.is_differential():
             self.take()
-            inner = self.factor()
-            if isinstance(inner, Power | Transpose):
-                # dW^T is (dW)^T, d tanh² is not written so.
-                below = inner.base if isinstance(inner, Power) else inner.of
-                whole = Differential((start, below.span[1]), below)
-                return replace(inner, span=self.since(start), **{"base" if isinstance(inner, Power) else "of": whole})
-            if isinstance(inner, Applied):
-                whole = Differential((start, inner.function.span[1]), inner.function)
-                return replace(inner, span=self.since(start), function=whole)
-            return Differential(self.since(start), inner)
+            return self.differential(start, self.factor())
         if self.next == "\\sum":
             return self.sum_over()
         if self.next == "\\frac":
@@ -218,50 +225,72 @@ class Parser:
             raise self.unknown("write the differential as a plain d")
         return self.next == "d" and (self.peek(1).isalpha() or self.peek(1) in _GREEK | self.functions | _ACCENTS)
 
+    def differential(self, start: int, inner: Node) -> Node:
+        """The d before a factor belongs to its symbol: dW^T is (dW)^T, d tanh x is the derivative at x."""
+        match inner:
+            case Power(base=Symbol() as base):
+                return replace(inner, span=self.since(start), base=Differential((start, base.span[1]), base))
+            case Transpose(of=of):
+                return replace(inner, span=self.since(start), of=Differential((start, of.span[1]), of))
+            case Applied(function=function):
+                below = Differential((start, function.span[1]), function)
+                return replace(inner, span=self.since(start), function=below)
+        return Differential(self.since(start), inner)
+
     def raised(self, node: Node, start: int) -> Node:
-        """Powers and transposes after a factor."""
-        while self.next == "^":
-            self.take()
-            mark = self.script()
-            if mark in {"T", "\\top", "\\intercal"}:
-                node = Transpose(self.since(start), node)
-            elif mark.isdigit():
-                node = Power(self.since(start), node, int(mark))
-            else:
-                self.position -= 1
-                raise self.unknown("expected a transpose or a whole exponent")
-        return node
+        """A factor with the power or the transpose after it."""
+        if self.next != "^":
+            return node
+        mark = self.mark()
+        if self.next == "^":
+            raise self.unknown("a second exponent; put brackets around the first")
+        if mark in _TRANSPOSES:
+            return Transpose(self.since(start), node)
+        return Power(self.since(start), node, int(mark))
+
+    def mark(self) -> str:
+        """What stands after a ^: a sign of transposition or a whole exponent."""
+        self.expect("^")
+        place = self.position
+        mark = self.script()
+        if mark in _TRANSPOSES or (_NUMBER.fullmatch(mark) and "." not in mark and float(mark) <= MOST_POWER):
+            return mark
+        self.position = place
+        raise self.unknown(f"expected a transpose or a whole exponent of at most {MOST_POWER}")
 
     def applied(self, function: Symbol, start: int) -> Node:
         """A function, perhaps with an exponent, and its argument; without an argument the bare function."""
-        exponent = 1
-        while self.next in {"^", "'"}:
-            if self.take().text == "'":
-                function_node: Node = Differential(self.since(start), function)
-                return self.argument(function_node, exponent, start)
-            mark = self.script()
-            if not mark.isdigit():
-                self.position -= 1
-                raise self.unknown("expected a whole exponent")
-            exponent = int(mark)
-        return self.argument(function, exponent, start)
+        if self.next == "'":
+            self.take()
+            return self.argument(Differential(self.since(start), function), start)
+        if self.next != "^":
+            return self.argument(function, start)
+        mark = self.mark()
+        if mark in _TRANSPOSES:
+            raise self.unknown(f"the transpose of a function stands behind its argument, not before: {mark}")
+        return Power(self.since(start), self.argument(function, start), int(mark))
 
-    def argument(self, function: Node, exponent: int, start: int) -> Node:
+    def argument(self, function: Node, start: int) -> Node:
         if not self.next or self.next in _CLOSERS | _OPERATORS.keys():
-            node: Node = function
-        else:
-            argument = self.factor()
-            node = Applied(self.since(start), function, argument)
-        return node if exponent == 1 else Power(self.since(start), node, exponent)
+            return function
+        if self.next in _BRACKETS:
+            # tanh(x)^2 is the square of tanh(x), tanh x^2 the tanh of the square.
+            return self.raised(Applied(self.since(start), function, self.bracketed()), start)
+        argument = self.factor()
+        return Applied(self.since(start), function, argument)
 
     def sum_over(self) -> Node:
         start = self.start()
         self.take()
         self.expect("_")
-        index = self.script().partition("=")[0]
+        index, _, first = self.script().partition("=")
+        last = ""
         if self.next == "^":
             self.take()
-            self.script()
+            last = self.script()
+        end = index.upper()
+        if not (first in {"", "1"} and last in {"", end}) and (first, last) != ("0", f"{end}-1"):
+            raise self.unknown(f"the sum over {index} before it should run over all of 1 … {end}")
         body = self.term()
         return SumOver(self.since(start), index, body)
 
@@ -270,10 +299,12 @@ class Parser:
     def primary(self) -> Node:
         start = self.start()
         token = self.next
-        if token[:1].isdigit():
+        if _NUMBER.fullmatch(token):
+            if len(token) > MOST_DIGITS:
+                raise self.unknown(f"a number has at most {MOST_DIGITS} digits")
             return Number(self.take().span, Fraction(token))
-        if token in {"(", "["}:
-            return self.bracketed({"(": ")", "[": "]"}[token])
+        if token in _BRACKETS:
+            return self.bracketed()
         if token == "{":
             return self.braced()
         if token == "\\overset":
@@ -285,9 +316,9 @@ class Parser:
             return self.symbol()
         raise self.unknown("no formula begins with it")
 
-    def bracketed(self, closer: str) -> Node:
+    def bracketed(self) -> Node:
         start = self.start()
-        self.take()
+        closer = _BRACKETS[self.take().text]
         parts = [self.side()]
         while self.next in {",", ";"}:
             self.take()
@@ -311,19 +342,11 @@ class Parser:
         if token in _FONTS:
             name = self.raw()
         elif token in _ACCENTS:
-            name = f"{token}{{{self.symbol_name()}}}"
+            name = f"{token}{{{self.script()}}}"
         if self.next == "_":
             self.take()
             name = f"{name}_{self.script()}"
         return Symbol(self.since(start), name)
-
-    def symbol_name(self) -> str:
-        if self.next == "{":
-            self.take()
-            name = self.symbol().name
-            self.expect("}")
-            return name
-        return self.take().text
 
     def script(self) -> str:
         """A subscript or superscript as plain text: ``t``, ``next-h``, ``T``."""

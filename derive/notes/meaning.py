@@ -6,9 +6,10 @@ allow, and where both fit both are returned: reading a formula gives the list of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice, product
 
 from sympy import Expr, Rational
@@ -16,7 +17,7 @@ from sympy import Expr, Rational
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
-from derive.functions import FUNCTIONS
+from derive.functions import FUNCTIONS, derivative
 from derive.index import Entry, Stack
 from derive.notes.syntax import (
     Applied,
@@ -38,6 +39,35 @@ from derive.notes.syntax import (
 from derive.tensor import Tensor, concatenate, elementwise
 
 MOST_MEANINGS = 64
+
+# A thunk, so that one that does not fit is one alternative fewer and not the end.
+Attempt = Callable[[], Tensor]
+
+
+def _that_fit(attempts: Iterable[Attempt]) -> list[Tensor]:
+    """The attempts that succeed.
+
+    Raises:
+        ShapeError: of the last, if none does.
+    """
+    found: list[Tensor] = []
+    failed = ShapeError("no meaning")
+    for attempt in islice(attempts, MOST_MEANINGS):
+        try:
+            found.append(attempt())
+        except ShapeError as error:
+            failed = error
+    if not found:
+        raise failed
+    return found
+
+
+def _products(left: Iterable[Tensor], sign: str, right: Sequence[Tensor]) -> Iterator[Attempt]:
+    """Every product of one on the left and one on the right: elementwise, and but for ⊙ the matrix product."""
+    for one, other in product(left, right):
+        yield partial(operator.mul, one, other)
+        if sign != "⊙":
+            yield partial(operator.matmul, one, other)
 
 
 @dataclass(frozen=True)
@@ -63,16 +93,7 @@ class Reader:
             ShapeError: if its shapes fit together in no way.
             NotesError: for a symbol that is not declared.
         """
-        found: list[Tensor] = []
-        failed: ShapeError | None = None
-        for attempt in islice(self._attempts(node), MOST_MEANINGS):
-            try:
-                found.append(attempt())
-            except ShapeError as error:
-                failed = failed or error
-        if not found:
-            raise failed or ShapeError("no meaning")
-        return found
+        return _that_fit(self._attempts(node))
 
     def function(self, node: Node) -> str | None:
         """The function that a symbol names, if it names one."""
@@ -111,8 +132,7 @@ class Reader:
         tensor = self.ground.program.arrays[name].tensor
         return tensor.block(label) if label else tensor
 
-    # Each attempt is a thunk, so that one that does not fit is one alternative fewer and not the end.
-    def _attempts(self, node: Node) -> Iterator[Callable[[], Tensor]]:
+    def _attempts(self, node: Node) -> Iterator[Attempt]:
         match node:
             case Number(value=value):
                 yield lambda: Tensor(Rational(value.numerator, value.denominator))
@@ -143,31 +163,33 @@ class Reader:
             case _:
                 raise NotesError(f"no meaning is known for {type(node).__name__}")
 
-    def _each(self, operation: Callable[..., Tensor], *nodes: Node) -> Iterator[Callable[[], Tensor]]:
+    def _each(self, operation: Callable[..., Tensor], *nodes: Node) -> Iterator[Attempt]:
         for operands in product(*(self.meanings(node) for node in nodes)):
             yield lambda operands=operands: operation(*operands)  # type: ignore[misc]
 
-    def _product(self, node: Product) -> Iterator[Callable[[], Tensor]]:
-        elementwise_, matrix = (lambda a, b: a * b), (lambda a, b: a @ b)
-        choices = [[elementwise_] if operator == "⊙" else [elementwise_, matrix] for operator in node.operators]
-        for operations in product(*choices):
-            for operands in product(*(self.meanings(factor) for factor in node.factors)):
-                yield lambda ops=operations, of=operands: reduce(  # type: ignore[misc]
-                    lambda result, step: step[0](result, step[1]), zip(ops, of[1:], strict=True), of[0]
-                )
+    def _product(self, node: Product) -> Iterator[Attempt]:
+        """From left to right: all products of the last factor with any meaning of those before it."""
+        first, *rest = node.factors
+        before = self.meanings(first)
+        for sign, factor in zip(node.operators[:-1], rest[:-1], strict=True):
+            before = _that_fit(_products(before, sign, self.meanings(factor)))
+        yield from _products(before, node.operators[-1], self.meanings(rest[-1]))
 
-    def _applied(self, node: Applied) -> Iterator[Callable[[], Tensor]]:
-        name = self.function(node.function)
+    def _applied(self, node: Applied) -> Iterator[Attempt]:
+        name = self.function(node.function.of if isinstance(node.function, Differential) else node.function)
         if name is None:
             raise NotesError("only a function can be applied")
+        function = FUNCTIONS[name]
         if self.variable is not None and any(part == node.function for part in walk(node.argument)):
             # σ(1 − σ) with σ standing for its own value: a product, written like an application.
-            bare = elementwise(FUNCTIONS[name], self.variable)
+            bare = elementwise(function, self.variable)
             yield from self._each(lambda one: bare * one, node.argument)
-            return
-        yield from self._each(lambda one: elementwise(FUNCTIONS[name], one), node.argument)
+        elif isinstance(node.function, Differential):
+            yield from self._each(lambda one: elementwise(partial(derivative, function), one), node.argument)
+        else:
+            yield from self._each(lambda one: elementwise(function, one), node.argument)
 
-    def _quotient(self, node: Quotient) -> Iterator[Callable[[], Tensor]]:
+    def _quotient(self, node: Quotient) -> Iterator[Attempt]:
         above, below = node.numerator, node.denominator
         if isinstance(above, Differential) and isinstance(below, Differential):
             yield lambda: self.jacobian(above.of, below.of)
@@ -194,7 +216,7 @@ class Reader:
         definitions = self.ground.program.definitions
         while True:
             entries = expr.atoms(Entry)
-            if any(entry.name == name for entry in entries) and not (expr in entries):
+            if any(entry.name == name for entry in entries):
                 return expr
             known = {e: definitions[e.name].at(e.indices) for e in entries if e.name in definitions}
             if not known:

@@ -95,10 +95,10 @@ def _forward(cell: Program) -> tuple[tuple[Equation, ...], tuple[Equation, ...],
 
 
 def _split_terms(equation: Equation, dependent: set[str]) -> tuple[Equation | None, Equation]:
-    """The terms that wait for no state, if there is a product among them, and the rest."""
+    """The products that wait for no state, and the rest; a mere bias is added in the loop, where it is at hand."""
     terms = Add.make_args(equation.value)
-    early = [term for term in terms if not any(e.name in dependent for e in term.atoms(Entry))]
-    if not any(term.has(Sigma) for term in early):
+    early = [t for t in terms if t.has(Sigma) and not any(e.name in dependent for e in t.atoms(Entry))]
+    if not early:
         return None, equation
     late = [term for term in terms if term not in early]
     return Equation(equation.array, Add(*early)), Equation(equation.array, Add(*late))

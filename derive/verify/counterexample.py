@@ -64,7 +64,9 @@ def _entry(entry: Entry, values: Any) -> np.ndarray:
 
 
 def _symbol(entry: Entry, reader: Reader, judgement: Judgement) -> str:
-    """The notes' symbol for an array, or the array's own name."""
+    """The notes' symbol for an array, or the array's own name; a rule's variable stands for no array."""
+    if judgement.kind == "rule":
+        return entry.name
     array = judgement.ground.program.arrays[entry.name]
     label = next((array.labels[int(i)] for i in entry.indices if i.is_number), "")
     target = f"{entry.name}.{label}" if label else entry.name

@@ -55,7 +55,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
         NotesError: if it is not understood.
     """
     kind, reader, due = target(claim, reader)
-    complaints, remarks = annotations(claim, reader)
+    complaints, remarks = shape_claims(claim, reader)
     try:
         meanings = reader.meanings(claim.right)
     except ShapeError as error:
@@ -93,11 +93,14 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
 
 
 def has_upstream(node: Node, reader: Reader) -> bool:
-    """Whether a cotangent stands on the right: a differential outside of a fraction, or an incoming one."""
+    """Whether a cotangent stands on the right: a differential outside of a fraction, or an incoming one.
+
+    The differential of a function is its derivative, and none.
+    """
     if isinstance(node, Quotient):
         return False
     if isinstance(node, Differential):
-        return True
+        return reader.function(node.of) is None
     if isinstance(node, Symbol):
         array = reader.ground.program.arrays.get(reader.symbols.get(node.name, ""))
         return array is not None and array.role == "cotangent"
@@ -106,10 +109,7 @@ def has_upstream(node: Node, reader: Reader) -> bool:
 
 def _rule(left: Node, reader: Reader) -> tuple[Kind, Reader, Tensor]:
     """A claim on a function: dσ = σ(1 − σ), d tanh x = 1 − tanh² x, or (without the d) on its values."""
-    function = left
-    argument: Node | None = None
-    if isinstance(function, Applied):
-        function, argument = function.function, function.argument
+    function, argument = (left.function, left.argument) if isinstance(left, Applied) else (left, None)
     differentiated = isinstance(function, Differential)
     symbol = function.of if isinstance(function, Differential) else function
     name = reader.function(symbol)
@@ -187,7 +187,7 @@ def mismatch(due: Tensor, stated: Tensor) -> str:
     return message
 
 
-def annotations(claim: Claim, reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def shape_claims(claim: Claim, reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The shapes that the writer states, compared with the derived ones: complaints and remarks."""
     complaints, remarks = [], []
     for node in _shaped(claim):

@@ -1,0 +1,1 @@
+"""Plans as text: what the templates print, and the files that come of it."""

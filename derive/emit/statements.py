@@ -1,0 +1,227 @@
+"""A form as NumPy calls that write into buffers: ``multiply(f, c_prev, out=c)``.
+
+Code in a loop must not allocate, so every operation names where it puts its result: the destination where
+nothing that is still needed lives there, a scratch buffer otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from derive.emit.expressions import expanded, number, transposed
+from derive.matrix import Form, Group
+from derive.show import Names
+
+_BINARY = {"add": "add", "multiply": "multiply"}
+
+
+@dataclass
+class Scratch:
+    """Hands out scratch buffers by the axes they need; ``used`` is what the workspace has to provide."""
+
+    prefix: str = "tmp"
+    used: dict[str, tuple[Group, ...]] = field(default_factory=dict)
+    busy: list[str] = field(default_factory=list)
+
+    def take(self, groups: tuple[Group, ...]) -> str:
+        shape = _shape(groups)
+        free = (name for name, axes in self.used.items() if _shape(axes) == shape and name not in self.busy)
+        name = next(free, None)
+        if name is None:
+            name = self.prefix if not self.used else f"{self.prefix}_{len(self.used) + 1}"
+            self.used[name] = groups
+        self.busy.append(name)
+        return name
+
+    def release(self, name: str) -> None:
+        if name in self.busy:
+            self.busy.remove(name)
+
+
+def _shape(groups: tuple[Group, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(str(index.dim) for index in group) for group in groups)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes, and which other names mean the same memory."""
+
+    name: str
+    aliases: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """Turns forms into statements.
+
+    Attributes:
+        names: spells an array or one of its blocks.
+        scratch: where intermediate results go.
+        product: prints a matrix product into a destination; what its operands look like differs by phase.
+        total: prints a sum over axes into a destination.
+        row_names: like ``names``, inside of a matrix product.
+    """
+
+    names: Names
+    scratch: Scratch
+    product: Callable[[Form, str, str, str], str]
+    total: Callable[[Form, str, str], str]
+    row_names: Names
+
+    def assign(self, form: Form, target: Target) -> list[str]:
+        """Statements after which the target holds the form's value."""
+        if is_leaf(form):
+            return [f"copyto({target.name}, {self.leaf(form)})"]
+        match form.op:
+            case "add" | "multiply":
+                return self._chain(form, target)
+            case "call" | "negate" | "power":
+                return self._unary(form, target)
+            case "matmul":
+                return self._matmul(form, target)
+            case "total":
+                lines, operand, held = self._operand(form.args[0])
+                lines.append(self.total(form, operand, target.name))
+                self._release(held)
+                return lines
+            case "einsum":
+                return self._einsum(form, target)
+        raise NotImplementedError(f"no statement for {form.op}")
+
+    def leaf(self, form: Form) -> str:
+        """An operand that needs no computation: an array, a view of one, a number."""
+        match form.op:
+            case "array":
+                return self.names(str(form.value), form.label)
+            case "number":
+                return number(form)
+            case "transpose":
+                return transposed(self.leaf(form.args[0]), form)
+            case "expand":
+                return expanded(self.leaf(form.args[0]), form)
+        return str(form.value)
+
+    def _operand(
+        self, form: Form, place: Callable[[], str] | None = None
+    ) -> tuple[list[str], str, str | None]:
+        """(statements, operand, scratch buffer to release): computed into ``place()`` or into scratch."""
+        if is_leaf(form):
+            return [], self.leaf(form), None
+        if form.op == "expand":
+            lines, text, held = self._operand(form.args[0])
+            return lines, expanded(text, form), held
+        if form.op == "transpose":
+            lines, text, held = self._operand(form.args[0])
+            return lines, transposed(text, form), held
+        if place is not None:
+            name = place()
+            return self.assign(form, Target(name)), name, None
+        name = self.scratch.take(form.groups)
+        return self.assign(form, Target(name)), name, name
+
+    def _chain(self, form: Form, target: Target) -> list[str]:
+        """a + b − c … from left to right, accumulated in the target, or in scratch while the target is read."""
+        lines: list[str] = []
+        taken: list[str] = []
+        free = self._fits(form, target)
+
+        def place() -> str:
+            if free:
+                return target.name
+            if not taken:
+                taken.append(self.scratch.take(form.groups))
+            return taken[0]
+
+        first, *others = sorted(form.args, key=is_leaf) if form.op == "multiply" else form.args
+        lines, result, held = self._operand(first, place)
+        for position, part in enumerate(others):
+            operation, inner = _signed(form.op, part)
+            busy = result in {target.name, *taken}
+            more, operand, also_held = self._operand(inner, None if busy else place)
+            later = others[position + 1 :]
+            out = place() if later and self._reads(later, target) else target.name
+            lines += [*more, f"{operation}({result}, {operand}, out={out})"]
+            self._release(held, also_held)
+            result, held = out, None
+        self._release(*taken)
+        return lines
+
+    def _unary(self, form: Form, target: Target) -> list[str]:
+        out = target.name
+        lines, operand, held = self._operand(form.args[0], (lambda: out) if self._fits(form, target) else None)
+        match form.op:
+            case "negate":
+                lines.append(f"negative({operand}, out={out})")
+            case "power" if form.value == 2:
+                lines.append(f"multiply({operand}, {operand}, out={out})")
+            case "power":
+                lines.append(f"power({operand}, {form.value}, out={out})")
+            case _:
+                lines += function_calls(str(form.value), operand, out)
+        self._release(held)
+        return lines
+
+    def _fits(self, form: Form, target: Target) -> bool:
+        """Whether parts of the form may be computed in the target: it has their shape and nothing is read there."""
+        same_shape = all(is_leaf(one) or one.groups == form.groups for one in form.args)
+        return same_shape and not self._reads(form.args, target)
+
+    def _reads(self, forms: Sequence[Form], target: Target) -> bool:
+        """Whether any of the forms reads the target's memory."""
+        mine = {target.name} | target.aliases
+        return any(self.leaf(leaf) in mine for form in forms for leaf in leaves(form))
+
+    def _matmul(self, form: Form, target: Target) -> list[str]:
+        inside = replace(self, names=self.row_names)
+        before, left, held = inside._operand(form.args[0])
+        more, right, also_held = inside._operand(form.args[1])
+        self._release(held, also_held)
+        return [*before, *more, self.product(form, left, right, target.name)]
+
+    def _einsum(self, form: Form, target: Target) -> list[str]:
+        lines: list[str] = []
+        operands = []
+        for part in form.args:
+            more, operand, held = self._operand(part)
+            lines += more
+            operands.append(operand)
+            self._release(held)
+        return [*lines, f'einsum("{form.value}", {", ".join(operands)}, out={target.name})']
+
+    def _release(self, *names: str | None) -> None:
+        for name in names:
+            if name:
+                self.scratch.release(name)
+
+
+def is_leaf(form: Form) -> bool:
+    """Whether a form is an operand as it stands."""
+    if form.op in {"transpose", "expand"}:
+        return is_leaf(form.args[0])
+    return form.op in {"array", "number", "dim"}
+
+
+def leaves(form: Form) -> list[Form]:
+    """The arrays that a form reads."""
+    if form.op == "array":
+        return [form]
+    return [leaf for part in form.args for leaf in leaves(part)]
+
+
+def _signed(operation: str, part: Form) -> tuple[str, Form]:
+    if operation == "add" and part.op == "negate":
+        return "subtract", part.args[0]
+    return _BINARY[operation], part
+
+
+def function_calls(name: str, operand: str, out: str) -> list[str]:
+    """An elementwise function in place; σ(z) = ½ tanh(½ z) + ½ is right for every real z."""
+    if name == "sigmoid":
+        return [
+            f"multiply({operand}, 0.5, out={out})",
+            f"tanh({out}, out={out})",
+            f"multiply({out}, 0.5, out={out})",
+            f"add({out}, 0.5, out={out})",
+        ]
+    return [f"{name}({operand}, out={out})"]
