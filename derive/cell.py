@@ -19,13 +19,14 @@ import builtins
 import operator
 import re
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, ClassVar
 
-from derive import functions
 from derive.errors import CellError, ShapeError
+from derive.functions import FUNCTIONS
 from derive.index import dims, stack
 from derive.program import Array, Equation, Program, Role, define
 from derive.tensor import Size, Tensor, elementwise
@@ -77,11 +78,23 @@ class Formula:
     def __rtruediv__(self, other: Any) -> Formula:
         return _binary(operator.truediv, other, self)
 
-    def __pow__(self, exponent: int) -> Formula:
+    def __pow__(self, exponent: Any) -> Formula:
         return Formula(lambda names: self.meaning(names) ** exponent)
 
     def __neg__(self) -> Formula:
         return Formula(lambda names: -self.meaning(names))
+
+    def __call__(self, *_: Any) -> Formula:
+        """What is written like a function and is none is found out with the rest of the equation."""
+
+        def refuse(names: Names) -> Tensor:
+            self.meaning(names)
+            raise ShapeError(f"a quantity is applied like a function; the functions are {', '.join(FUNCTIONS)}")
+
+        return Formula(refuse)
+
+    def __bool__(self) -> bool:
+        raise CellError("a formula has no truth value: the equations of a cell hold always, without if, and, or")
 
 
 def _meaning(operand: Any, names: Names) -> Any:
@@ -93,7 +106,7 @@ def _binary(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Form
 
 
 def _function(name: str) -> Callable[[Any], Formula]:
-    function = functions.FUNCTIONS[name]
+    function = FUNCTIONS[name]
     return lambda operand: Formula(lambda names: elementwise(function, _meaning(operand, names)))
 
 
@@ -136,7 +149,7 @@ class Body(dict[str, Any]):
         self.outputs: tuple[str, ...] = ()
 
     def __missing__(self, name: str) -> Formula:
-        # A name of the module or of Python itself is looked up there; any other is an array of the cell.
+        # A name of the code around or of Python itself is looked up there; any other is an array of the cell.
         if name in self.outside or hasattr(builtins, name) or name.startswith("__"):
             raise KeyError(name)
         return self._reference(name)
@@ -145,7 +158,9 @@ class Body(dict[str, Any]):
         if name.startswith("__"):
             super().__setitem__(name, value)
         elif name == "outputs":
-            self.outputs = (value,) if isinstance(value, str) else tuple(value)
+            self.outputs = (value,) if isinstance(value, str) else value
+            if not (isinstance(value, str | tuple | list) and all(isinstance(one, str) for one in self.outputs)):
+                raise CellError(f"cell {self.cell}: outputs are names in quotes, as in outputs = ('h',)")
         elif isinstance(value, Declaration | Formula):
             self.recorded.append((name, value))
             super().__setitem__(name, self._reference(name))
@@ -180,11 +195,14 @@ class Body(dict[str, Any]):
                 equations.append(define(array, tensor))
             names[name] = array.tensor
         return Program(
-            self.cell, tuple(inputs), tuple(equations), self.outputs, cleandoc(self.get("__doc__") or "")
+            self.cell, tuple(inputs), tuple(equations), tuple(self.outputs), cleandoc(self.get("__doc__") or "")
         )
 
     def _declare(self, name: str, declaration: Declaration) -> Array:
         following = None
+        for size in declaration.sizes:
+            if not isinstance(size, Size):
+                raise CellError(f"cell {self.cell}: the size {size!r} of {name} is neither from dims(...) nor a stack")
         if declaration.role == "state":
             following, suffix, _ = name.rpartition("_prev")
             if not suffix:
@@ -212,8 +230,9 @@ class CellType(type):
     """Gives a cell's class body its recording namespace and turns it into a program."""
 
     @classmethod
-    def __prepare__(mcs, name: str, bases: tuple[type, ...], /, **_: Any) -> Body:
-        return Body(snake_case(name), sys._getframe(1).f_globals)
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **_: Any) -> Body:
+        around = sys._getframe(1)
+        return Body(snake_case(name), ChainMap(around.f_locals, around.f_globals))
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: Body, /) -> CellType:
         plain = {key: value for key, value in body.items() if key.startswith("__")}

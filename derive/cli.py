@@ -15,8 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from derive.calculus import vjp
 from derive.cells import CELLS
+from derive.emit.files import compare, render_all, write
 from derive.errors import HandgradError
 from derive.notes import load_notes
+from derive.program import Program
 from derive.show import UNICODE, equation_text, latex_style
 from derive.verify.check import check_notes
 from derive.verify.report import as_json, print_report
@@ -25,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="Derive recurrent cells' backward equations, check handwritten ones, generate NumPy modules.",
 )
 
@@ -73,11 +76,9 @@ def show(
     latex: Annotated[bool, typer.Option("--latex", help="LaTeX instead of Unicode.")] = False,
 ) -> None:
     """Print a cell's forward equations and the derived backward equations."""
-    if cell not in CELLS:
-        raise HandgradError(f"there is no cell {cell!r}; known cells: {', '.join(CELLS)}")
-    program = vjp(CELLS[cell])
+    program = vjp(_cell(cell))
     style = latex_style() if latex else UNICODE
-    forward = len(CELLS[cell].equations)
+    forward = len(_cell(cell).equations)
     for heading, equations in (("forward", program.equations[:forward]), ("backward", program.equations[forward:])):
         print(f"% {heading}" if latex else heading)
         for equation in equations:
@@ -92,7 +93,34 @@ def generate(
     check: Annotated[bool, typer.Option("--check", help="Compare with what is there; exit 1 on drift.")] = False,
 ) -> None:
     """Write the generated modules, or check that they are up to date."""
-    raise NotImplementedError
+    chosen = [_cell(name) for name in cells] if cells else list(CELLS.values())
+    folder = out or _generated_folder()
+    with progress("generate", len(chosen)) as step:
+        files = render_all(chosen, step)
+    if not check:
+        for name in write(files, folder):
+            print(f"wrote {folder / name}")
+        return
+    drift = compare(files, folder, orphans=not cells)
+    for diff in drift.diffs:
+        print(diff, end="")
+    if drift.diffs:
+        print(f"{len(drift.diffs)} files of {folder} are not what would be generated", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _cell(name: str) -> Program:
+    if name not in CELLS:
+        raise HandgradError(f"there is no cell {name!r}; known cells: {', '.join(CELLS)}")
+    return CELLS[name]
+
+
+def _generated_folder() -> Path:
+    """The checkout's generated/; an installed handgrad has none to write to."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "pyproject.toml").is_file():
+        raise HandgradError("outside of a checkout, say where to write: handgrad generate -o DIR")
+    return root / "generated"
 
 
 def main() -> None:

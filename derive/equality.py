@@ -19,7 +19,7 @@ from sympy import Expr, Integer, Symbol
 
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
 from derive.index import Entry, Index, substitute
-from derive.normal import TooLarge, normal
+from derive.normal import TooLargeError, normal
 from derive.program import Program
 
 Method = Literal["symbolic", "exact", "none"]
@@ -92,7 +92,7 @@ class Ground:
     def _vanishes(self, difference: Expr) -> bool:
         try:
             return any(normal(expr) == 0 for expr in self.unfolded(difference))
-        except TooLarge:
+        except TooLargeError:
             return False
 
     def _differ(

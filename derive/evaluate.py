@@ -83,9 +83,7 @@ def run(program: Program, inputs: Values, sizes: Sizes, arithmetic: Arithmetic) 
     return values
 
 
-def evaluate(
-    expr: Expr, axes: tuple[Index, ...], values: Values, sizes: Sizes, arithmetic: Arithmetic
-) -> np.ndarray:
+def evaluate(expr: Expr, axes: tuple[Index, ...], values: Values, sizes: Sizes, arithmetic: Arithmetic) -> np.ndarray:
     """The expression as an array whose axes are the given indices (length 1 where it does not depend on one)."""
     return _Evaluator(values, sizes, arithmetic, axes).value(expr)
 

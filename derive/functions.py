@@ -23,7 +23,7 @@ class Defined(Function):  # type: ignore[misc]
         """The function of ``z`` in terms of functions that SymPy knows."""
         raise NotImplementedError
 
-    def fdiff(self, argindex: int = 1) -> Expr:
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: ARG002 (SymPy passes it by name)
         value, in_itself = derivative_in_itself(type(self))  # type: ignore[arg-type]
         return in_itself.xreplace({value: self})
 

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 from sympy import Basic, Expr, Integer, KroneckerDelta, Mul, S, Symbol, sympify
 
+from derive.errors import CellError
+
 Dim: TypeAlias = Symbol | Integer
 
 
@@ -35,7 +37,13 @@ class Stack:
 
 
 def stack(labels: str, dim: Symbol) -> Stack:
-    """A stacked axis whose blocks are named by one letter each."""
+    """A stacked axis whose blocks are named by one letter each.
+
+    Raises:
+        CellError: if two have the same letter, or one has T, which is the transpose.
+    """
+    if len(set(labels)) != len(labels) or not labels.isidentifier() or "T" in labels:
+        raise CellError(f"stack({labels!r}, {dim}): blocks are named by different letters, and none by T")
     return Stack(tuple(labels), dim)
 
 

@@ -135,6 +135,8 @@ class _Writer:
 
     def _join(self, op: Op, parts: Sequence[Expr], groups: tuple[Group, ...]) -> Form:
         written = [self.write(part, groups) for part in parts]
+        if len(written) == 1:
+            return written[0]
         used = {group for form in written for group in form.groups}
         span = tuple(group for group in groups if group in used)
         return Form(op, tuple(align(form, span) for form in written), span)
@@ -143,7 +145,7 @@ class _Writer:
         coefficient, rest = expr.as_coeff_Mul()
         factors = _ordered(Mul.make_args(rest), self.program)
         if coefficient == -1:
-            inner = self._join("multiply", factors, groups) if len(factors) > 1 else self.write(factors[0], groups)
+            inner = self._join("multiply", factors, groups)
             return Form("negate", (inner,), inner.groups)
         if coefficient != 1:
             factors = [coefficient, *factors]
@@ -195,7 +197,9 @@ class _Writer:
         return found
 
     def _contract(self, factors: list[Expr], summed: tuple[Group, ...], groups: tuple[Group, ...]) -> Form:
-        everything = (*groups, *summed)
+        # Elementwise work before the sum keeps the order of axes that the factors have.
+        own = natural_groups(Mul(*factors), self.program)
+        everything = (*own, *(group for group in (*groups, *summed) if group not in own))
         written = self._merged([self.write(factor, everything) for factor in factors])
         free = [tuple(g for g in form.groups if g not in summed) for form in written]
         if len(written) == 1:
@@ -240,10 +244,11 @@ def _ordered(factors: Sequence[Expr], program: Quantities) -> list[Expr]:
 def _ordered_terms(total: Add, program: Quantities) -> list[Expr]:
     """Terms in reading order: numbers, then by the first cotangent, or else the first array, in each."""
 
-    def key(term: Expr) -> tuple[int, str]:
+    def key(term: Expr) -> tuple[int, bool, str]:
         arrays = _arrays(term, program)
         leading = [array for array in arrays if array.role == "cotangent"] or arrays
-        return min((_place(array, program) for array in leading), default=-1), str(term)
+        first = min((_place(array, program) for array in leading), default=-1)
+        return first, term.could_extract_minus_sign(), str(term)
 
     return sorted(total.args, key=key)
 

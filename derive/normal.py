@@ -22,7 +22,7 @@ LARGEST = 20_000  # terms; beyond it distributing is the wrong tool
 _MOST_ORDERS = 5_040  # orders of indistinguishable summation indices that are tried
 
 
-class TooLarge(HandgradError):
+class TooLargeError(HandgradError):
     """A normal form with more terms than it is sensible to write out."""
 
 
@@ -35,9 +35,7 @@ class Term:
     factors: tuple[Expr, ...]
 
     def times(self, other: Term) -> Term:
-        return Term(
-            self.coefficient * other.coefficient, self.indices + other.indices, self.factors + other.factors
-        )
+        return Term(self.coefficient * other.coefficient, self.indices + other.indices, self.factors + other.factors)
 
     def replaced(self, mapping: dict[Expr, Expr]) -> Term:
         return Term(self.coefficient, self.indices, tuple(f.xreplace(mapping) for f in self.factors))
@@ -54,7 +52,7 @@ def normal(expr: Expr) -> Expr:
     """The normal form as an expression; equal normal forms are structurally identical.
 
     Raises:
-        TooLarge: if it would have more than ``LARGEST`` terms.
+        TooLargeError: if it would have more than ``LARGEST`` terms.
     """
     return Add(*(term.expr for term in normal_terms(expr)))
 
@@ -77,7 +75,7 @@ def terms(expr: Expr) -> list[Term]:
     """The expression distributed into products, its deltas used up; summation indices are fresh."""
     found = [term for raw in _distribute(expr) for term in use_deltas(raw)]
     if len(found) > LARGEST:
-        raise TooLarge(f"a normal form of more than {LARGEST} terms")
+        raise TooLargeError(f"a normal form of more than {LARGEST} terms")
     return found
 
 
@@ -103,7 +101,7 @@ def _distribute(expr: Expr) -> list[Term]:
 
 def _product(parts: list[list[Term]]) -> list[Term]:
     if prod(map(len, parts)) > LARGEST:
-        raise TooLarge(f"a normal form of more than {LARGEST} terms")
+        raise TooLargeError(f"a normal form of more than {LARGEST} terms")
     result = [ONE]
     for part in parts:
         result = [one.times(other) for one in result for other in part]
@@ -172,7 +170,7 @@ def canonical(term: Term) -> Term:
         return term
     factors = [f for factor in term.factors for f in Mul.make_args(factor)]
     inside = {index for factor in factors for total in factor.atoms(Sigma) for index in total.indices}
-    blank = {index: "%" for index in term.indices}
+    blank = dict.fromkeys(term.indices, "%")
 
     def use(index: Index) -> tuple[str, tuple[str, ...]]:
         marked = {**blank, index: "@"}
@@ -185,9 +183,7 @@ def canonical(term: Term) -> Term:
         return {index: Index(f"%{position}", index.dim) for position, index in enumerate(order, start=len(inside))}
 
     names = min(map(named, _orders(groups)), key=lambda names: _spelling(names, factors))
-    return Term(
-        term.coefficient, tuple(names.values()), tuple(factor.xreplace(names) for factor in factors)
-    )
+    return Term(term.coefficient, tuple(names.values()), tuple(factor.xreplace(names) for factor in factors))
 
 
 def _orders(groups: list[list[Index]]) -> Iterable[list[Index]]:

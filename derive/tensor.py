@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, TypeAlias
 
-from sympy import Expr, Integer, KroneckerDelta, Symbol, sympify
+from sympy import Expr, Integer, KroneckerDelta, Symbol, SympifyError, sympify
 
 from derive.errors import ShapeError
 from derive.index import Dim, Entry, Index, Sigma, Stack, fresh, substitute
@@ -96,7 +96,8 @@ class Tensor:
         kept = tuple(a for a in self.axes if a is not gone)
         return Tensor(Sigma(self.expr, *gone.indices), kept)
 
-    def __matmul__(self, other: Tensor) -> Tensor:
+    def __matmul__(self, other: Any) -> Tensor:
+        other = as_tensor(other)
         if not self.axes or not other.axes or self.axes[-1].size != other.axes[0].size:
             raise ShapeError(
                 f"matrix product of shapes {self.shape} and {other.shape}: the summed index would run over "
@@ -126,16 +127,24 @@ class Tensor:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Tensor:
-        return elementwise(lambda a, b: a / b, self, other)
+        return elementwise(lambda a, b: a * _reciprocal(b), self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return elementwise(lambda a, b: b / a, self, other)
+        return elementwise(lambda a, b: b * _reciprocal(a), self, other)
 
-    def __pow__(self, exponent: int) -> Tensor:
-        return Tensor(self.expr ** sympify(exponent), self.axes)
+    def __pow__(self, exponent: Any) -> Tensor:
+        if not isinstance(exponent, int):
+            raise ShapeError(f"the exponent {exponent!r}: only whole numbers are")
+        return Tensor(self.expr**exponent if exponent >= 0 else _reciprocal(self.expr) ** -exponent, self.axes)
 
     def __neg__(self) -> Tensor:
         return Tensor(-self.expr, self.axes)
+
+
+def _reciprocal(expr: Expr) -> Expr:
+    if expr == 0:
+        raise ShapeError("division by zero")
+    return 1 / expr
 
 
 def as_tensor(value: Any) -> Tensor:
@@ -144,8 +153,11 @@ def as_tensor(value: Any) -> Tensor:
         return value
     if isinstance(value, float):
         raise ShapeError(f"the float {value!r}: equations are exact, write it as a Fraction or a quotient of integers")
-    number = sympify(value, strict=True)
-    if not number.is_number:
+    try:
+        number = sympify(value, strict=True)
+    except SympifyError:
+        number = None
+    if number is None or not number.is_number:
         raise ShapeError(f"expected a tensor or a number, got {value!r}")
     return Tensor(number)
 
@@ -192,4 +204,3 @@ def concatenate(blocks: Sequence[Tensor], labels: Sequence[str]) -> Tensor:
     within = (*first.axes[:-1], Axis((inner,), last.size))
     terms = [KroneckerDelta(outer, number) * block.read_along(within) for number, block in enumerate(blocks)]
     return Tensor(reduce(lambda a, b: a + b, terms), (*first.axes[:-1], stacked))
-

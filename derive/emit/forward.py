@@ -197,6 +197,36 @@ def _rows(text: str, form: Form) -> str:
     return f"_rows({text})"
 
 
+def rows_total_line(form: Form, operand: str, out: str) -> str:
+    """A sum that runs over the batch runs over all steps of all sequences."""
+    (inner,) = form.args
+    batch = [k for k, group in enumerate(inner.groups) if str(group[-1].dim) == "N"]
+    if not set(batch) & set(form.positions):
+        return total_line(form, operand, out)
+    axes = form.positions[0] if len(form.positions) == 1 else form.positions
+    return f"add.reduce(_rows({operand}), axis={axes}, out={out})"
+
+
+def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = False) -> Iterator[str]:
+    """``c_prev = tape.c[:-1][steps]`` for every forward array, of some steps, that a name in ``used`` means."""
+    for stack, activation in storage.activations.items():
+        wanted = [name for name in activation.names if name in used]
+        if len(wanted) == len(activation.names):
+            names = ", ".join(wanted)
+            text = f"tape.{storage.gates_buffer(stack)}{steps}"
+            yield f"({names}) = {text}" if in_loop else f"{names} = {text}.swapaxes(0, 1)"
+        else:
+            yield from (f"{name} = {storage.whole(name)}{steps}" for name in wanted)
+    for array in storage.plan.step.arrays.values():
+        if array.role in {"parameter", "cotangent"} or array.name in storage.gate_of:
+            continue
+        if array.name in used:
+            yield f"{array.name} = {storage.whole(array.name)}{steps}"
+        for label in array.labels:
+            if f"{array.name}_{label}" in used:
+                yield f"{array.name}_{label} = {storage.whole(array.name, label)}{steps}"
+
+
 def forward_code(plan: Schedule) -> ForwardCode:
     """Compile the forward phases of a plan."""
     return _Forward(plan, Storage(plan)).code()
@@ -438,7 +468,8 @@ def scratch_buffers(scratch: Scratch, leading: str) -> Iterator[Buffer]:
     """The buffers behind scratch names, each with the axes that it was taken for."""
     for name, groups in scratch.used.items():
         sizes = ["*".join(str(index.dim) for index in group).replace("*", " * ") for group in groups]
-        yield Buffer(name, f"{leading}{', '.join(sizes)}")
+        # A sum over all steps has no axis for them.
+        yield Buffer(name, f"{leading if 'N' in sizes else ''}{', '.join(sizes)}")
 
 
 def words(blocks: tuple[Block, ...]) -> set[str]:

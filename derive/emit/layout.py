@@ -31,6 +31,14 @@ class Buffer:
     comment: str = ""
     columns: bool = False
 
+    @property
+    def order(self) -> str:
+        return ', order="F"' if self.columns else ""
+
+    @property
+    def note(self) -> str:
+        return f"  # {self.comment}" if self.comment else ""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -44,7 +52,7 @@ class Block:
 class Loop:
     """What is iterated over: (name in the loop, all-time array), and the statements of one step."""
 
-    items: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...]
     blocks: tuple[Block, ...]
 
 

@@ -82,9 +82,7 @@ def read_notes(text: str) -> Notes:
     spellings = tuple(
         Spelling(one["meaning"], re.compile(one["pattern"]), one["becomes"]) for one in data.get("spellings", ())
     )
-    statements = [
-        statement for entry in data["equations"] for statement in _statements(entry, spellings)
-    ]
+    statements = [statement for entry in data["equations"] for statement in _statements(entry, spellings)]
     ids = [statement.id for statement in statements]
     repeated = sorted({one for one in ids if ids.count(one) > 1})
     if repeated:

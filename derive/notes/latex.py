@@ -1,10 +1,10 @@
 """A small parser for formulas in LaTeX. It refuses what it does not know; it never drops anything.
 
-    claim    = side "=" side
-    side     = ["-"] term {("+" | "-") term}
-    term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times
-    factor   = differential | function | quotient | sum | primary, then ^T or ^2
-    primary  = number | symbol | ( side ) | [ side {, side} ] | \\overset{shape}{side}
+claim    = side "=" side
+side     = ["-"] term {("+" | "-") term}
+term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times
+factor   = differential | function | quotient | sum | primary, then ^T or ^2
+primary  = number | symbol | ( side ) | [ side {, side} ] | \\overset{shape}{side}
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from derive.errors import NotesError
+from derive.notes.plain import GREEK
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -45,10 +46,7 @@ _SPACING = {"\\,", "\\;", "\\:", "\\!", "\\ ", "~", "\\quad", "\\qquad", "\\left
 _OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "⊙", "\\cdot": "·", "\\times": "·"}
 _FONTS = {"\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\text", "\\operatorname"}
 _ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}
-_GREEK = set(
-    "\\alpha \\beta \\gamma \\delta \\epsilon \\varepsilon \\zeta \\eta \\theta \\kappa \\lambda \\mu \\nu \\xi \\pi "
-    "\\rho \\sigma \\tau \\phi \\varphi \\chi \\psi \\omega \\Gamma \\Delta \\Theta \\Sigma \\Phi \\Psi \\Omega".split()
-)
+_GREEK = {f"\\{name}" for name in GREEK}
 _TRANSPOSES = {"T", "\\top", "\\intercal"}
 _BRACKETS = {"(": ")", "[": "]"}
 _CLOSERS = {")", "]", "}", ",", "=", "+", "-", ".", ";"}

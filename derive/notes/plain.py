@@ -22,19 +22,16 @@ from derive.notes.syntax import (
 )
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_GREEK = dict(
-    zip(
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi varphi "
-        "chi psi omega Gamma Delta Theta Sigma Phi Psi Omega".split(),
-        "αβγδεεζηθκλμνξπρστφφχψωΓΔΘΣΦΨΩ",
-        strict=True,
-    )
-)
+_GREEK_NAMES = """
+    alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi varphi chi psi
+    omega Gamma Delta Theta Sigma Phi Psi Omega
+"""
+GREEK = dict(zip(_GREEK_NAMES.split(), "αβγδεεζηθκλμνξπρστφφχψωΓΔΘΣΦΨΩ", strict=True))
 
 
 def symbol_text(name: str) -> str:
     """``\\sigma`` → σ, ``h_t`` as it is."""
-    return re.sub(r"\\([A-Za-z]+)", lambda match: _GREEK.get(match[1], match[1]), name)
+    return re.sub(r"\\([A-Za-z]+)", lambda match: GREEK.get(match[1], match[1]), name)
 
 
 def plain(node: Node) -> str:

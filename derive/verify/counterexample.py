@@ -35,7 +35,7 @@ def counterexample(judgement: Judgement, reader: Reader) -> Counterexample | Non
         return None
     ground = judgement.ground
     for length in (1, 2):
-        sizes: Sizes = {dim: length for dim in ground.sizes}
+        sizes: Sizes = dict.fromkeys(ground.sizes, length)
         values = ground.values(REAL, sizes, seed=7)
         written, derived = (_value(side, values, sizes) for side in (judgement.stated, _common(judgement)))
         if written.shape != derived.shape or not np.allclose(written, derived):

@@ -123,7 +123,8 @@ def _of_node(text: str, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
         case Power(base=base, exponent=exponent):
             yield from _powers(text, node, base, exponent)
         case Transpose(of=of):
-            yield Edit(1, _replaced(text, node.span, text[of.span[0] : of.span[1]]), f"{plain(node)} should be {plain(of)}")
+            straight = text[of.span[0] : of.span[1]]
+            yield Edit(1, _replaced(text, node.span, straight), f"{plain(node)} should be {plain(of)}")
         case Quotient(numerator=above):
             inner = text[above.span[0] : above.span[1]]
             yield Edit(1, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")

@@ -1,0 +1,478 @@
+"""The backward pass over a sequence as statements: coefficients, the recurrence from the last step, the rest.
+
+Names that live one after the other in one piece of memory are all kept, since each is the right one where it
+stands: ``d_next_c``, ``dc`` and ``dc_prev`` are three cotangents and one buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from derive.calculus import COTANGENT, SEED
+from derive.emit.forward import (
+    Storage,
+    forward_names,
+    matmul_line,
+    row_names,
+    rows_line,
+    rows_total_line,
+    scratch_buffers,
+    step_name,
+    total_line,
+    words,
+)
+from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, sizes_text, split_text, stack_of
+from derive.emit.statements import Compiler, Scratch, Target
+from derive.index import Entry
+from derive.matrix import matrix_form
+from derive.plan.coefficients import JACOBIAN
+from derive.plan.schedule import Schedule, names_in
+from derive.program import Array, Equation
+from derive.show import UNICODE, equation_text, form_text
+
+
+@dataclass(frozen=True)
+class BackwardCode:
+    """The parts of the generated ``backward``."""
+
+    buffers: tuple[Buffer, ...]
+    per_step: str
+    coefficient_names: tuple[str, ...]
+    coefficients: tuple[Block, ...]
+    start: tuple[str, ...]
+    setup: tuple[str, ...]
+    loop: Loop
+    finish: tuple[str, ...]
+    deferred: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A state's cotangent on its way from one step to the one before.
+
+    Attributes:
+        previous, following: the state's names, ``c_prev`` and ``c``.
+        apart: whether the step's result is a matrix product, which must not be written over its own operand
+            and which BLAS forms faster column by column.
+    """
+
+    previous: str
+    following: str
+    is_output: bool
+    apart: bool
+
+    @property
+    def seed(self) -> str:
+        return SEED + self.following
+
+    @property
+    def result(self) -> str:
+        return COTANGENT + self.previous
+
+    @property
+    def gradient(self) -> str:
+        return f"gradients.{COTANGENT}{self.following}0"
+
+
+@dataclass
+class Memory:
+    """Which name lives in which piece of memory at what time."""
+
+    home: dict[str, str] = field(default_factory=dict)
+
+    def aliases(self, name: str) -> frozenset[str]:
+        return frozenset(other for other, place in self.home.items() if place == self.home.get(name))
+
+
+def whole_name(output: str) -> str:
+    """What ``backward`` calls the given cotangent of an output for all t; plain dh is the loop's."""
+    return f"{COTANGENT}{output}_all"
+
+
+def last_name(state: str) -> str:
+    """What ``backward`` calls the given cotangent of a last state."""
+    return f"{COTANGENT}{state}_last"
+
+
+def backward_code(plan: Schedule, numbers: Mapping[str, str]) -> BackwardCode:
+    """Compile the backward phases of a plan.
+
+    Args:
+        numbers: the notes' equation numbers by cotangent or block of one, e.g. ``{"dc": "eq 2"}``.
+    """
+    return _Backward(plan, Storage(plan), numbers).code()
+
+
+@dataclass(frozen=True)
+class _Backward:
+    plan: Schedule
+    storage: Storage
+    numbers: Mapping[str, str]
+
+    def code(self) -> BackwardCode:
+        chunk, inner, whole = Scratch("tmp_chunk"), Scratch(), Scratch("tmp_all")
+        coefficients = tuple(self._coefficient(e, chunk) for e in self.plan.coefficients)
+        memory = self._memory()
+        blocks = (*self._arriving(), *self._loop_blocks(inner, memory), *self._leaving(memory))
+        deferred = tuple(self._deferred(e, whole) for e in self.plan.deferred)
+        buffers = (
+            *self._coefficient_buffers(),
+            *scratch_buffers(chunk, "chunk, "),
+            *self._step_buffers(memory, blocks),
+            *scratch_buffers(inner, ""),
+            *self._deferred_buffers(),
+            *scratch_buffers(whole, "T, "),
+        )
+        return BackwardCode(
+            buffers=buffers,
+            per_step=" + ".join(self._coefficient_sizes()) or "1",
+            coefficient_names=tuple(self._coefficient_names(coefficients, chunk)),
+            coefficients=coefficients,
+            setup=tuple(self._setup(inner, memory, blocks)),
+            start=tuple(self._start()),
+            loop=Loop(tuple(self._items(words(blocks))), tuple(b for b in blocks if b.lines)),
+            finish=tuple(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
+            deferred=deferred,
+        )
+
+    @cached_property
+    def carried(self) -> tuple[Carried, ...]:
+        by_name = {equation.name: equation for equation in self.plan.recurrence}
+        found = []
+        for state in self.plan.cell.having("state"):
+            assert state.next is not None
+            form = matrix_form(by_name[COTANGENT + state.name], self.plan)
+            found.append(Carried(state.name, state.next, state.next in self.plan.cell.outputs, form.op == "matmul"))
+        return tuple(found)
+
+    @cached_property
+    def stored(self) -> set[str]:
+        """Cotangents of the loop that are wanted for all t afterwards."""
+        own = {e.name for e in self.plan.recurrence} | {array.name for array in self.plan.step.having("cotangent")}
+        return names_in(self.plan.deferred) & own - self.direct
+
+    @cached_property
+    def direct(self) -> set[str]:
+        """Seeds of outputs that are no states: what comes from outside is all there is."""
+        states = {c.following for c in self.carried}
+        return {SEED + name for name in self.plan.cell.outputs if name not in states}
+
+    # -- coefficients ------------------------------------------------------------------------------------------
+
+    def _coefficient(self, equation: Equation, scratch: Scratch) -> Block:
+        names = step_name(self.plan)
+        compiler = Compiler(names, scratch, matmul_line, total_line, row_names(self.plan))
+        form = matrix_form(equation, self.plan)
+        labels = equation.array.labels
+        lines: list[str] = []
+        if form.op != "stack":
+            lines = compiler.assign(form, Target(equation.name))
+            text = equation_text(equation, self.plan, UNICODE)
+            return Block((self._meaning(equation.name, None, text),), tuple(lines))
+        comments = []
+        for label, part in zip(labels, form.args, strict=True):
+            name = f"{equation.name}_{label}"
+            lines += compiler.assign(part, Target(name))
+            comments.append(self._meaning(equation.name, label, f"{name} = {form_text(part, UNICODE)}"))
+        return Block(tuple(comments), tuple(lines))
+
+    def _meaning(self, name: str, label: str | None, text: str) -> str:
+        """``J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)`` and the numbers of the notes' equations in it."""
+        user = next(e for e in self.plan.recurrence if name in names_in((e,)))
+        target = user.name.removeprefix(COTANGENT)
+        left, _, right = text.partition(" = ")
+        source = self._source(user, name, label)
+        block = f"{target}_{label}" if label else target
+        numbers = self._numbers_of(user.name, label, set())
+        suffix = f"    ({', '.join(numbers)})" if numbers else ""
+        return f"{left} = ∂{source}/∂{block} = {right}{suffix}"
+
+    def _source(self, user: Equation, name: str, label: str | None) -> str:
+        """The array whose cotangent a coefficient multiplies."""
+        form = matrix_form(user, self.plan)
+        if label is not None and form.op == "stack":
+            form = form.args[user.array.labels.index(label)]
+        terms = form.args if form.op == "add" else (form,)
+        for term in terms:
+            arrays = [str(part.value) for part in (term.args or (term,)) if part.op == "array"]
+            if name in arrays:
+                others = [a for a in arrays if self.plan.arrays[a].role == "cotangent"]
+                return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"
+        return "?"
+
+    def _numbers_of(self, name: str, label: str | None, seen: set[str]) -> list[str]:
+        """The notes' numbers of a cotangent and of those that were folded into it."""
+        own = self.numbers.get(f"{name}_{label}" if label else name)
+        found = [own] if own else []
+        kept = {e.name for e in self.plan.recurrence}
+        value = self.plan.step.definitions[name].value
+        if label is not None:
+            outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
+            value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
+        for entry in sorted(value.atoms(Entry), key=str):
+            inner = entry.name
+            if inner in self.plan.step.definitions and inner not in kept | seen:
+                array = self.plan.step.arrays[inner]
+                if array.role == "cotangent":
+                    found = [*self._numbers_of(inner, None, seen | {inner}), *found]
+        return sorted(dict.fromkeys(found), key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])
+
+    def _coefficient_names(self, blocks: Sequence[Block], scratch: Scratch) -> Iterator[str]:
+        """What the names in the coefficients' statements are, for the steps of a chunk."""
+        used = words(tuple(blocks))
+        for line in forward_names(self.storage, used, "[steps]"):
+            yield line
+        for equation in self.plan.coefficients:
+            array = equation.array
+            if stack_of(array):
+                names = ", ".join(f"{array.name}_{label}" for label in array.labels)
+                yield f"{names} = buffers.{array.name}[:, :count]"
+            else:
+                yield f"{array.name} = buffers.{array.name}[:count]"
+        for name in scratch.used:
+            yield f"{name} = buffers.{name}[:count]"
+
+    def _coefficient_buffers(self) -> Iterator[Buffer]:
+        for equation in self.plan.coefficients:
+            array = equation.array
+            stack = stack_of(array)
+            if stack:
+                count, _, rest = blocks_text(array).partition(", ")
+                yield Buffer(array.name, f"{count}, chunk, {rest}")
+            else:
+                yield Buffer(array.name, f"chunk, {sizes_text(array)}")
+
+    def _coefficient_sizes(self) -> Iterator[str]:
+        for equation in self.plan.coefficients:
+            yield sizes_text(equation.array).replace(", ", " * ")
+
+    # -- the recurrence ----------------------------------------------------------------------------------------
+
+    def _memory(self) -> Memory:
+        """Give every plain cotangent of the loop a home, that of an operand it outlives where there is one."""
+        memory = Memory()
+        for state in self.carried:
+            if state.seed not in self.stored:
+                memory.home[state.seed] = state.seed if state.apart else state.gradient
+            if state.apart or state.seed in self.stored:
+                memory.home[state.result] = state.result if state.apart else state.gradient
+        for position, equation in enumerate(self.plan.recurrence):
+            name = equation.name
+            if name in memory.home or name in self.stored or stack_of(equation.array):
+                continue
+            memory.home[name] = self._home(position, equation, memory)
+        return memory
+
+    def _home(self, position: int, equation: Equation, memory: Memory) -> str:
+        later = names_in(self.plan.recurrence[position + 1 :])
+        wanted = next((c for c in self.carried if c.result == equation.name), None)
+        candidates = [entry.name for entry in sorted(equation.value.atoms(Entry), key=str)]
+        if wanted:
+            candidates = [wanted.seed] if wanted.seed in memory.home else []
+        for name in candidates:
+            place = memory.home.get(name)
+            same = name in self.plan.arrays and self.plan.arrays[name].sizes == equation.array.sizes
+            if place and same and not memory.aliases(name) & later and not self._is_apart(place):
+                return place
+        return equation.name
+
+    def _is_apart(self, place: str) -> bool:
+        return any(c.apart and c.result == place for c in self.carried)
+
+    def _arriving(self) -> Iterator[Block]:
+        """What reaches the new states: from the step after, and from outside."""
+        for state in self.carried:
+            lines = []
+            previous = f"{state.result} of step t + 1"
+            if self._carrier(state) != state.seed:
+                lines.append(f"copyto({state.seed}, {state.result})")
+            outside = f"{COTANGENT}{state.following}_t"
+            if state.is_output:
+                lines.append(f"add({state.seed}, {outside}, out={state.seed})")
+                previous += f" + {COTANGENT}{state.following}[t]"
+            if lines:
+                yield Block((f"{state.seed} = {previous}",), tuple(lines))
+
+    def _loop_blocks(self, scratch: Scratch, memory: Memory) -> Iterator[Block]:
+        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
+        for equation in self.plan.recurrence:
+            comment = self._numbered(equation)
+            if stack_of(equation.array):
+                yield Block(comment, tuple(self._stacked(equation, compiler)))
+            else:
+                target = Target(equation.name, memory.aliases(equation.name))
+                yield Block(comment, tuple(compiler.assign(matrix_form(equation, self.plan), target)))
+
+    def _numbered(self, equation: Equation) -> tuple[str, ...]:
+        number = self.numbers.get(equation.name)
+        text = equation_text(equation, self.plan, UNICODE)
+        return (f"{number}: {text}" if number else text,)
+
+    def _stacked(self, equation: Equation, compiler: Compiler) -> Iterator[str]:
+        """Block by block, in the memory of the coefficients where there are any, then one copy to rows."""
+        name, form = equation.name, matrix_form(equation, self.plan)
+        if form.op != "stack":
+            by_rows = replace(compiler, names=row_names(self.plan))
+            yield from by_rows.assign(form, Target(f"{name}_rows"))
+            yield f"copyto({name}, {name}_rows_blocks)"
+            return
+        for label, part in zip(equation.array.labels, form.args, strict=True):
+            target = Target(f"{name}_{label}", frozenset({f"{self._coefficient_of(name)}_{label}"}))
+            yield from compiler.assign(part, target)
+        if self._by_rows(equation):
+            yield f"copyto({name}_rows_blocks, {name})"
+
+    def _by_rows(self, equation: Equation) -> bool:
+        """Whether a stacked cotangent is wanted by rows: for a product, or for all t."""
+        rows = {e.name for e in self.plan.recurrence if matrix_form(e, self.plan).op != "stack"}
+        read = any(equation.name in names_in((e,)) for e in self.plan.recurrence if e.name in rows)
+        return read or equation.name in self.stored
+
+    def _coefficient_of(self, name: str) -> str:
+        return JACOBIAN + name.removeprefix(COTANGENT)
+
+    def _leaving(self, memory: Memory) -> Iterator[Block]:
+        """Cotangents of previous states that had to be computed beside the memory that carries them."""
+        for state in self.carried:
+            if not state.apart and memory.home[state.result] != state.gradient:
+                comment = f"{state.result} is what reaches {state.following} at step t − 1"
+                yield Block((comment,), (f"copyto({self._carrier(state)}, {state.result})",))
+
+    def _carrier(self, state: Carried) -> str:
+        """The name under which a cotangent goes from one step to the one before."""
+        return state.result if state.apart or state.seed in self.stored else state.seed
+
+    def _items(self, used: set[str]) -> Iterator[tuple[str, str]]:
+        for name in self.plan.cell.outputs:
+            seed = SEED + name
+            if seed in self.direct:
+                if seed in used:
+                    yield seed, f"{whole_name(name)}[steps][::-1]"
+            else:
+                yield f"{COTANGENT}{name}_t", f"{whole_name(name)}[steps][::-1]"
+        for line in forward_names(self.storage, used, "[steps][::-1]", in_loop=True):
+            name, _, source = line.partition(" = ")
+            yield name, source
+        for equation in self.plan.coefficients:
+            array = equation.array
+            if not stack_of(array):
+                yield array.name, f"buffers.{array.name}[:count][::-1]"
+                continue
+            source = f"buffers.{array.name}[:, :count].swapaxes(0, 1)[::-1]"
+            yield f"({', '.join(f'{array.name}_{label}' for label in array.labels)})", source
+        for equation in self.plan.recurrence:
+            yield from self._cotangent_items(equation.array, used)
+        for name in sorted(self.stored):
+            if name.startswith(SEED):
+                yield name, f"buffers.{name}[steps][::-1]"
+
+    def _cotangent_items(self, array: Array, used: set[str]) -> Iterator[tuple[str, str]]:
+        name = array.name
+        if not stack_of(array):
+            if name in self.stored:
+                yield name, f"buffers.{name}[steps][::-1]"
+            return
+        if self._in_coefficients(array):
+            source = f"buffers.{self._coefficient_of(name)}[:, :count].swapaxes(0, 1)[::-1]"
+            if name in used:
+                yield name, source
+            if used & {f"{name}_{label}" for label in array.labels}:
+                yield f"({', '.join(f'{name}_{label}' for label in array.labels)})", source
+        if name in self.stored:
+            axis = block_axis(array)
+            yield f"{name}_rows", f"buffers.{name}[steps][::-1]"
+            blocks = f"buffers.{name}.reshape(T, {split_text(array)}).swapaxes({axis}, {axis + 1})"
+            yield f"{name}_rows_blocks", f"{blocks}[steps][::-1]"
+
+    def _in_coefficients(self, array: Array) -> bool:
+        """Whether the blocks of a cotangent may be written over those of its coefficients."""
+        name = self._coefficient_of(array.name)
+        users = [e.name for e in self.plan.recurrence if name in names_in((e,))]
+        return name in self.plan.arrays and users == [array.name]
+
+    def _setup(self, scratch: Scratch, memory: Memory, blocks: Sequence[Block]) -> Iterator[str]:
+        used = words(tuple(blocks))
+        shared: dict[str, list[str]] = {}
+        for name, place in memory.home.items():
+            shared.setdefault(place, []).append(name)
+        for place, names in shared.items():
+            source = place if place.startswith("gradients.") else f"buffers.{place}"
+            yield f"{' = '.join(names)} = {source}"
+        for name in scratch.used:
+            yield f"{name} = buffers.{name}"
+        for equation in self.plan.recurrence:
+            yield from self._stack_setup(equation.array, used)
+
+    def _stack_setup(self, array: Array, used: set[str]) -> Iterator[str]:
+        if not stack_of(array):
+            return
+        name, axis = array.name, block_axis(array)
+        if not self._in_coefficients(array):
+            yield f"{name} = buffers.{name}_blocks"
+            if used & {f"{name}_{label}" for label in array.labels}:
+                yield f"{', '.join(f'{name}_{label}' for label in array.labels)} = {name}"
+        if name not in self.stored and f"{name}_rows" in used:
+            yield f"{name}_rows = buffers.{name}_rows"
+            yield f"{name}_rows_blocks = {name}_rows.reshape({split_text(array)}).swapaxes({axis - 1}, {axis})"
+
+    def _start(self) -> Iterator[str]:
+        """The cotangents that reach the last states from outside."""
+        for state in self.carried:
+            value = "0" if state.is_output else last_name(state.following)
+            place = f"buffers.{state.result}" if state.apart else state.gradient
+            yield f"copyto({place}, {value})"
+
+    def _step_buffers(self, memory: Memory, blocks: Sequence[Block]) -> Iterator[Buffer]:
+        used = words(tuple(blocks))
+        for place in dict.fromkeys(memory.home.values()):
+            if not place.startswith("gradients."):
+                array = self.plan.arrays[place]
+                yield Buffer(place, sizes_text(array), columns=self._is_apart(place))
+        for equation in self.plan.recurrence:
+            array, name = equation.array, equation.name
+            if name in self.stored:
+                yield Buffer(name, f"T, {sizes_text(array)}")
+            if stack_of(array) and not self._in_coefficients(array):
+                yield Buffer(f"{name}_blocks", blocks_text(array))
+            if stack_of(array) and name not in self.stored and f"{name}_rows" in used:
+                yield Buffer(f"{name}_rows", sizes_text(array))
+        for name in sorted(self.stored):
+            if name.startswith(SEED):
+                yield Buffer(name, f"T, {sizes_text(self.plan.arrays[name])}")
+
+    # -- after the loop ----------------------------------------------------------------------------------------
+
+    def _deferred(self, equation: Equation, scratch: Scratch) -> Block:
+        compiler = Compiler(self._whole, scratch, rows_line, rows_total_line, self._whole)
+        form = matrix_form(equation, self.plan)
+        name = equation.name
+        if form.op != "stack":
+            lines = compiler.assign(form, Target(self._whole(name, None)))
+        else:
+            blocks = zip(equation.array.labels, form.args, strict=True)
+            lines = [line for k, part in blocks for line in compiler.assign(part, Target(self._whole(name, k)))]
+        return Block(self._numbered(equation), tuple(lines))
+
+    def _deferred_buffers(self) -> Iterator[Buffer]:
+        for equation in self.plan.deferred:
+            if equation.name not in self.plan.step.outputs:
+                yield Buffer(equation.name, f"T, {sizes_text(equation.array)}")
+
+    def _whole(self, name: str, label: str | None) -> str:
+        """An array for all t, forward or backward."""
+        array = self.plan.arrays[name]
+        if name in self.plan.step.outputs:
+            return f"gradients.{name}"
+        if name in self.direct:
+            return whole_name(name.removeprefix(SEED))
+        if array.role != "cotangent":
+            return self.storage.whole(name, label)
+        text = f"buffers.{name}"
+        if label:
+            stack = stack_of(array)
+            assert stack is not None
+            k = stack.labels.index(label)
+            return f"{text}[..., {k} * {stack.dim} : {k + 1} * {stack.dim}]"
+        return text

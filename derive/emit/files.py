@@ -1,0 +1,103 @@
+"""The generated files: rendered from the templates, written whole or not at all, compared with what is there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from derive.emit.numpy_module import numpy_module
+from derive.errors import HandgradError
+from derive.program import Program
+from derive.verify.numbers import equation_numbers
+
+HERE = "__init__.py"  # the one file in generated/ that is not generated
+
+
+@cache
+def environment() -> Environment:
+    """The templates; an undefined name is an error."""
+    return Environment(
+        loader=PackageLoader("templates", ""),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def render(cell: Program) -> dict[str, str]:
+    """The text of every file that is generated from a cell, by file name."""
+    template = environment().get_template("numpy/cell_numpy.py.jinja")
+    return {f"{cell.name}_numpy.py": template.render(numpy_module(cell, equation_numbers(cell)))}
+
+
+def render_all(cells: Iterable[Program], progress: Callable[[str], None] = lambda _: None) -> dict[str, str]:
+    """The files of several cells."""
+    files: dict[str, str] = {}
+    for cell in cells:
+        progress(cell.name)
+        files.update(render(cell))
+    return files
+
+
+def write(files: Mapping[str, str], folder: Path) -> list[str]:
+    """Write the files whose text has changed; each appears whole or not at all. Returns their names.
+
+    Raises:
+        HandgradError: if the folder cannot be written to.
+    """
+    changed = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            path = folder / name
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                _replace(path, text)
+                changed.append(name)
+    except OSError as error:
+        raise HandgradError(f"cannot write to {folder}: {error.strerror}") from error
+    return changed
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a folder differs from what would be generated: one unified diff per file."""
+
+    diffs: tuple[str, ...]
+
+
+def compare(files: Mapping[str, str], folder: Path, orphans: bool = True) -> Drift:
+    """Compare a folder with the files that belong there, byte for byte; files that do not belong count."""
+    there = {path.name for path in folder.iterdir() if path.is_file()} - {HERE} if folder.is_dir() else set()
+    names = sorted(set(files) | (there if orphans else set()))
+    diffs = []
+    for name in names:
+        path = folder / name
+        old = path.read_bytes().decode("utf-8", "replace") if name in there else ""
+        new = files.get(name, "")
+        if old != new or name not in there or name not in files:
+            lines = unified_diff(
+                old.splitlines(keepends=True), new.splitlines(keepends=True), f"{folder.name}/{name}", f"new/{name}"
+            )
+            diffs.append("".join(lines) or f"{name}: {'not there' if name not in there else 'does not belong here'}\n")
+    return Drift(tuple(diffs))

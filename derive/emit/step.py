@@ -1,0 +1,94 @@
+"""One step, forward and backward, as plain NumPy expressions: the equations one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from derive.calculus import speaker, vjp
+from derive.emit.expressions import expression
+from derive.emit.layout import Block, stack_of
+from derive.index import Entry
+from derive.matrix import matrix_form
+from derive.plan.lift import lift_calls
+from derive.plan.schedule import names_in
+from derive.program import Array, Equation, Program
+from derive.show import UNICODE, equation_text, form_text
+
+
+@dataclass(frozen=True)
+class StepCode:
+    """The parts of the generated ``step_forward`` and ``step_backward``."""
+
+    forward: tuple[Block, ...]
+    backward: tuple[Block, ...]
+    cache: tuple[str, ...]
+    cotangents: tuple[str, ...]
+
+
+def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
+    """Compile one step of a cell; ``numbers`` are the notes' numbers of its cotangents."""
+    derived = vjp(cell)
+    named = lift_calls(cell)
+    say = speaker(named.equations)
+    backward = [replace(e, value=say(e.value)) for e in derived.equations[len(cell.equations) :]]
+    program = replace(derived, equations=(*named.equations, *backward))
+    read = names_in(backward)
+    cache = [array.name for array in (*cell.inputs, *(e.array for e in named.equations)) if array.name in read]
+    return StepCode(
+        forward=tuple(_forward(e, program, derived, read) for e in named.equations),
+        backward=tuple(block for e in backward for block in _backward(e, program, derived, numbers)),
+        cache=tuple(cache),
+        cotangents=tuple(array.name for array in derived.having("cotangent")),
+    )
+
+
+def _names(name: str, label: str | None) -> str:
+    return f"{name}_{label}" if label else name
+
+
+def _forward(equation: Equation, program: Program, derived: Program, read: set[str]) -> Block:
+    shown = derived if equation.name in derived.definitions else program
+    text = equation_text(shown.definitions[equation.name], shown, UNICODE)
+    lines = [f"{equation.name} = {expression(matrix_form(equation, program), _names)}"]
+    lines += _split(equation.array, program)
+    return Block((text,), tuple(lines))
+
+
+def _split(array: Array, program: Program) -> list[str]:
+    """The blocks of a stacked array under their own names, where an equation uses one."""
+    stack = stack_of(array)
+    if stack is None or not any(_uses_block(e, array.name) for e in program.equations):
+        return []
+    axis = next(k for k, size in enumerate(array.sizes) if size == stack)
+    names = ", ".join(f"{array.name}_{label}" for label in stack.labels)
+    return [f"{names} = np.split({array.name}, {len(stack.labels)}, axis={axis})"]
+
+
+def _uses_block(equation: Equation, name: str) -> bool:
+    entries = equation.value.atoms(Entry)
+    return any(e.name == name and any(i.is_number for i in e.indices) for e in entries)
+
+
+def _backward(
+    equation: Equation, program: Program, derived: Program, numbers: Mapping[str, str]
+) -> Iterator[Block]:
+    """The equation of a cotangent; a stacked one block by block, each under its number."""
+    array, form = equation.array, matrix_form(equation, program)
+    shown = derived.definitions[equation.name]
+    if form.op != "stack":
+        text = equation_text(shown, derived, UNICODE)
+        lines = [f"{array.name} = {expression(form, _names)}", *_split(array, program)]
+        yield Block((numbered(text, numbers.get(array.name)),), tuple(lines))
+        return
+    names = [f"{array.name}_{label}" for label in array.labels]
+    for name, part, said in zip(names, form.args, matrix_form(shown, derived).args, strict=True):
+        text = f"{name} = {form_text(said, UNICODE)}"
+        yield Block((numbered(text, numbers.get(name)),), (f"{name} = {expression(part, _names)}",))
+    line = f"{array.name} = np.concatenate([{', '.join(names)}], axis={form.positions[0]})"
+    yield Block((f"{array.name} = [{', '.join(names)}]",), (line,))
+
+
+def numbered(text: str, number: str | None) -> str:
+    return f"{number}: {text}" if number else text
+
