@@ -148,10 +148,11 @@ def use_deltas(term: Term) -> list[Term]:
         if S.Zero in pending or S.Zero in kept:
             return []
         pending = [f for f in pending if f is not S.One]
-    used = set().union(*(f.free_symbols for f in others), *(f.free_symbols for f in kept))
-    idle = [index for index in indices if index not in used]
-    coefficient = term.coefficient * Mul(*(index.dim for index in idle))
-    return [Term(coefficient, tuple(i for i in indices if i in used), tuple(others + kept))]
+    # A factor and its inverse have cancelled in the product, and with them perhaps the last use of an index.
+    number, rest = Mul(*others, *kept).as_coeff_Mul()
+    idle = [index for index in indices if index not in rest.free_symbols]
+    coefficient = Mul(term.coefficient, number, *(index.dim for index in idle))
+    return [Term(coefficient, tuple(i for i in indices if i not in idle), Mul.make_args(rest))]
 
 
 def _rank(index: Expr, summed: Sequence[Index]) -> tuple[int, str]:

@@ -223,6 +223,7 @@ class _Buffers:
             dW_h=np.empty((H, 4 * H), dtype),
             db=np.empty((4 * H,), dtype),
         )
+        self.gates = np.empty((4, chunk, N, H), dtype)  # i, g, f, o
         self.J_c = np.empty((chunk, N, H), dtype)
         self.J_a = np.empty((4, chunk, N, H), dtype)
         self.d_next_h = np.empty((N, H), dtype)
@@ -368,28 +369,30 @@ def forward(
 def _coefficients(cache: Cache, buffers: _Buffers, steps: slice, count: int) -> None:
     """The coefficients of the recurrence for some steps; they depend on the tape alone."""
     tape = cache.tape
-    i, g, f, o = tape.gates[steps].swapaxes(0, 1)
+    gates = buffers.gates[:, :count]
+    copyto(gates, tape.gates[steps].swapaxes(0, 1))
+    i, g, f, o = gates
     c_prev = tape.c[:-1][steps]
     tanh_c = tape.tanh_c[steps]
     h = tape.h[1:][steps]
     J_c = buffers.J_c[:count]
     J_a_i, J_a_g, J_a_f, J_a_o = buffers.J_a[:, :count]
-    # J_c = ∂h/∂c = o − tanh_c ⊙ h    (eq 2)
+    # eq 2: J_c = ∂h/∂c = o − tanh_c ⊙ h
     multiply(tanh_c, h, out=J_c)
     subtract(o, J_c, out=J_c)
-    # J_a_i = ∂c/∂a_i = i ⊙ g ⊙ (1 − i)    (eq 3, eq 7)
-    # J_a_g = ∂c/∂a_g = i ⊙ (1 − g²)    (eq 4, eq 10)
-    # J_a_f = ∂c/∂a_f = f ⊙ c_prev ⊙ (1 − f)    (eq 5, eq 8)
-    # J_a_o = ∂h/∂a_o = h ⊙ (1 − o)    (eq 1, eq 9)
+    # eq 3, eq 7: J_a_i = ∂c/∂a_i = i ⊙ g ⊙ (1 − i)
     subtract(1, i, out=J_a_i)
     multiply(J_a_i, i, out=J_a_i)
     multiply(J_a_i, g, out=J_a_i)
+    # eq 4, eq 10: J_a_g = ∂c/∂a_g = i ⊙ (1 − g²)
     multiply(g, g, out=J_a_g)
     subtract(1, J_a_g, out=J_a_g)
     multiply(J_a_g, i, out=J_a_g)
+    # eq 5, eq 8: J_a_f = ∂c/∂a_f = f ⊙ c_prev ⊙ (1 − f)
     subtract(1, f, out=J_a_f)
     multiply(J_a_f, f, out=J_a_f)
     multiply(J_a_f, c_prev, out=J_a_f)
+    # eq 1, eq 9: J_a_o = ∂h/∂a_o = h ⊙ (1 − o)
     subtract(1, o, out=J_a_o)
     multiply(J_a_o, h, out=J_a_o)
 

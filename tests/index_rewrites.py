@@ -169,21 +169,14 @@ def replaced(tree: Tree, path: tuple[int, ...], new: Tree) -> Tree:
 
 
 def rewritten(tree: Tree, chance: random.Random, times: int) -> Tree:
-    """The tree after some random rewritings at random places."""
+    """The tree after some random rewritings at random places, each kind that applies equally often."""
     for _ in range(times):
-        options = [(path, new) for path, part in places(tree) for new in _rewritings(part, chance)]
-        if options:
-            tree = replaced(tree, *chance.choice(options))
+        for rewrite in chance.sample(REWRITES, len(REWRITES)):
+            options = [(path, new) for path, part in places(tree) if (new := rewrite(part, chance)) not in (None, part)]
+            if options:
+                tree = replaced(tree, *chance.choice(options))
+                break
     return tree
-
-
-def _rewritings(part: Tree, chance: random.Random) -> Iterator[Tree]:
-    """What the part can become; the two rewritings that always apply are left out mostly."""
-    for rewrite in REWRITES:
-        often = rewrite not in {insert_delta, add_and_take_away}
-        new = rewrite(part, chance) if often or chance.random() < 0.1 else None
-        if new is not None and new != part:
-            yield new
 
 
 def changed(tree: Tree, chance: random.Random) -> Tree:

@@ -113,12 +113,12 @@ class _Backward:
 
     def code(self) -> BackwardCode:
         chunk, inner, whole = Scratch("tmp_chunk"), Scratch(), Scratch("tmp_all")
-        coefficients = tuple(self._coefficient(e, chunk) for e in self.plan.coefficients)
+        coefficients = tuple(block for e in self.plan.coefficients for block in self._coefficient(e, chunk))
         memory = self._memory()
         blocks = (*self._arriving(), *self._loop_blocks(inner, memory), *self._leaving(memory))
         deferred = tuple(self._deferred(e, whole) for e in self.plan.deferred)
         buffers = (
-            *self._coefficient_buffers(),
+            *self._coefficient_buffers(words(coefficients)),
             *scratch_buffers(chunk, "chunk, "),
             *self._step_buffers(memory, blocks),
             *scratch_buffers(inner, ""),
@@ -161,33 +161,26 @@ class _Backward:
 
     # -- coefficients ------------------------------------------------------------------------------------------
 
-    def _coefficient(self, equation: Equation, scratch: Scratch) -> Block:
-        names = step_name(self.plan)
-        compiler = Compiler(names, scratch, matmul_line, total_line, row_names(self.plan))
+    def _coefficient(self, equation: Equation, scratch: Scratch) -> Iterator[Block]:
+        """The statements of a coefficient, block by block where it is stacked."""
+        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
         form = matrix_form(equation, self.plan)
-        labels = equation.array.labels
-        lines: list[str] = []
         if form.op != "stack":
-            lines = compiler.assign(form, Target(equation.name))
-            text = equation_text(equation, self.plan, UNICODE)
-            return Block((self._meaning(equation.name, None, text),), tuple(lines))
-        comments = []
-        for label, part in zip(labels, form.args, strict=True):
-            name = f"{equation.name}_{label}"
-            lines += compiler.assign(part, Target(name))
-            comments.append(self._meaning(equation.name, label, f"{name} = {form_text(part, UNICODE)}"))
-        return Block(tuple(comments), tuple(lines))
+            comment = self._meaning(equation.name, None, form_text(form, UNICODE))
+            yield Block((comment,), tuple(compiler.assign(form, Target(equation.name))))
+            return
+        for label, part in zip(equation.array.labels, form.args, strict=True):
+            comment = self._meaning(equation.name, label, form_text(part, UNICODE))
+            yield Block((comment,), tuple(compiler.assign(part, Target(f"{equation.name}_{label}"))))
 
     def _meaning(self, name: str, label: str | None, text: str) -> str:
-        """``J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)`` and the numbers of the notes' equations in it."""
+        """``eq 3, eq 7: J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)``, numbers being the notes' equations in it."""
         user = next(e for e in self.plan.recurrence if name in names_in((e,)))
-        target = user.name.removeprefix(COTANGENT)
-        left, _, right = text.partition(" = ")
-        source = self._source(user, name, label)
-        block = f"{target}_{label}" if label else target
-        numbers = self._numbers_of(user.name, label, set())
-        suffix = f"    ({', '.join(numbers)})" if numbers else ""
-        return f"{left} = ∂{source}/∂{block} = {right}{suffix}"
+        block = f"_{label}" if label else ""
+        numbers = ", ".join(self._numbers_of(user.name, label, set()))
+        wrt = user.name.removeprefix(COTANGENT)
+        meaning = f"{name}{block} = ∂{self._source(user, name, label)}/∂{wrt}{block} = {text}"
+        return f"{numbers}: {meaning}" if numbers else meaning
 
     def _source(self, user: Equation, name: str, label: str | None) -> str:
         """The array whose cotangent a coefficient multiplies."""
@@ -222,8 +215,12 @@ class _Backward:
     def _coefficient_names(self, blocks: Sequence[Block], scratch: Scratch) -> Iterator[str]:
         """What the names in the coefficients' statements are, for the steps of a chunk."""
         used = words(tuple(blocks))
-        for line in forward_names(self.storage, used, "[steps]"):
-            yield line
+        for gates, names in self._gates_in(used):
+            # Blocks of a few steps lie apart on the tape; NumPy is fast where they lie together.
+            yield f"{gates} = buffers.{gates}[:, :count]"
+            yield f"copyto({gates}, tape.{gates}[steps].swapaxes(0, 1))"
+            yield f"{', '.join(names)} = {gates}"
+        yield from forward_names(self.storage, used - set(self.storage.gate_of), "[steps]")
         for equation in self.plan.coefficients:
             array = equation.array
             if stack_of(array):
@@ -234,7 +231,17 @@ class _Backward:
         for name in scratch.used:
             yield f"{name} = buffers.{name}[:count]"
 
-    def _coefficient_buffers(self) -> Iterator[Buffer]:
+    def _gates_in(self, used: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The activated gates that statements read: (buffer, names of the blocks)."""
+        for stack, activation in self.storage.activations.items():
+            if used & set(activation.names):
+                yield self.storage.gates_buffer(stack), activation.names
+
+    def _coefficient_buffers(self, used: set[str]) -> Iterator[Buffer]:
+        for gates, names in self._gates_in(used):
+            activation = next(a for a in self.storage.activations.values() if a.names == names)
+            count, _, rest = blocks_text(activation.stack).partition(", ")
+            yield Buffer(gates, f"{count}, chunk, {rest}", ", ".join(names))
         for equation in self.plan.coefficients:
             array = equation.array
             stack = stack_of(array)
