@@ -6,14 +6,15 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+from sympy import Add, Dummy, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
 
 from derive.errors import HandgradError
+from derive.functions import FUNCTIONS
 from derive.index import Dim, Entry, Index, Sigma
 from derive.program import Array, Program
 
@@ -30,8 +31,19 @@ class Arithmetic:
     apply: Callable[[str, np.ndarray], np.ndarray]
 
 
+@cache
+def _is_odd(name: str) -> bool:
+    z, function = Dummy("z"), FUNCTIONS[name]
+    return bool(function(-z) == -function(z))
+
+
 def _opaque(name: str, value: Fraction) -> Fraction:
-    """A function value that nothing is known of: a rational that the function's name and argument determine."""
+    """A function value that nothing is known of: a rational that the function's name and argument determine.
+
+    But what SymPy makes use of unasked must hold of it too: tanh(−z) becomes −tanh(z), tanh(0) becomes 0.
+    """
+    if value <= 0 and _is_odd(name):
+        return -_opaque(name, -value) if value else value
     digest = sha256(f"{name}({value})".encode()).digest()
     return Fraction(int.from_bytes(digest[:2], "big") - 30011, 257 + digest[2])
 

@@ -194,7 +194,11 @@ def _other(part: Tree, chance: random.Random) -> Tree:
             return ("entry", chance.choice(like), indices) if like else ("num", 2)
         case ("add" | "mul") as kind, first, *rest:
             dropped = rest if len(rest) > 1 else rest[0][1:] if rest[0][0] == kind else None
-            return (kind, *dropped) if dropped else chance.choice([rest[0], ("mul" if kind == "add" else "add", first, *rest)])
+            return (
+                (kind, *dropped)
+                if dropped
+                else chance.choice([rest[0], ("mul" if kind == "add" else "add", first, *rest)])
+            )
         case "pow", base, exponent:
             return ("pow", base, 3 if exponent == 2 else 1)
         case "fn", name, argument:

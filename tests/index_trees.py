@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -64,7 +63,9 @@ def trees(depth: int = 3, scope: tuple[Any, ...] = FREE) -> st.SearchStrategy[Tr
         return leaves(scope)
     inner = trees(depth - 1, scope)
     sums = st.sampled_from([(letter, dim) for dim, letters in LETTERS.items() for letter in letters]).flatmap(
-        lambda index: trees(depth - 1, (*(i for i in scope if i != index), index)).map(lambda body: ("sum", index, body))
+        lambda index: trees(depth - 1, (*(i for i in scope if i != index), index)).map(
+            lambda body: ("sum", index, body)
+        )
     )
     entry = leaves(scope).filter(lambda leaf: leaf[0] == "entry")
     some = st.lists(inner, min_size=2, max_size=3)

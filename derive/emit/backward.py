@@ -133,7 +133,10 @@ class _Backward:
             setup=tuple(self._setup(inner, memory, blocks)),
             start=tuple(self._start()),
             loop=Loop(tuple(self._items(words(blocks))), tuple(b for b in blocks if b.lines)),
-            finish=tuple(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
+            finish=(
+                *(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
+                *(f"{name} = buffers.{name}" for name in whole.used),
+            ),
             deferred=deferred,
         )
 

@@ -35,6 +35,7 @@ class ForwardCode:
     tape: tuple[Buffer, ...]
     scratch: tuple[Buffer, ...]
     constants: tuple[str, ...]
+    start: tuple[str, ...]
     hoisted: tuple[Block, ...]
     setup: tuple[str, ...]
     loop: Loop
@@ -248,6 +249,7 @@ class _Forward:
             tape=tuple(self.storage.tape_buffers()),
             scratch=(*self._scratch_buffers(inner), *scratch_buffers(whole, "T, ")),
             constants=tuple(self._constants()),
+            start=tuple(f"{name} = scratch.{name}" for name in whole.used),
             hoisted=hoisted,
             setup=setup,
             loop=loop,

@@ -35,9 +35,11 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     program = replace(derived, equations=(*named.equations, *backward))
     read = names_in(backward)
     cache = [array.name for array in (*cell.inputs, *(e.array for e in named.equations)) if array.name in read]
+    kept = [program.arrays[name] for name in cache if any(_uses_block(e, name) for e in backward)]
+    unpacked = [Block((), tuple(_split(array, program))) for array in kept]
     return StepCode(
         forward=tuple(_forward(e, program, derived, read) for e in named.equations),
-        backward=tuple(block for e in backward for block in _backward(e, program, derived, numbers)),
+        backward=(*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers))),
         cache=tuple(cache),
         cotangents=tuple(array.name for array in derived.having("cotangent")),
     )
