@@ -1,0 +1,94 @@
+"""Regeneration: committed files are what would be generated, drift is found, output is deterministic."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from derive.cells import CELLS
+from derive.emit.files import compare, environment, render_all, write
+from derive.emit.numpy_module import numpy_module
+from derive.errors import CellError, HandgradError
+from derive.program import Array, Equation, Program
+from tests.example_cells import EXAMPLES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    return render_all(CELLS.values())
+
+
+def test_the_committed_files_are_current(files: dict[str, str]) -> None:
+    """Broken if somebody edits generated/ by hand, or a template without regenerating."""
+    assert compare(files, ROOT / "generated").diffs == ()
+
+
+def test_drift_orphans_and_gaps_are_found(files: dict[str, str], tmp_path: Path) -> None:
+    assert write(files, tmp_path) == ["lstm_numpy.py"]
+    assert write(files, tmp_path) == []
+    assert compare(files, tmp_path).diffs == ()
+    target = tmp_path / "lstm_numpy.py"
+    target.write_text(files["lstm_numpy.py"].replace("GATE_ORDER", "ORDER"), encoding="utf-8")
+    (drift,) = compare(files, tmp_path).diffs
+    assert '-ORDER = "igfo"' in drift
+    assert '+GATE_ORDER = "igfo"' in drift
+    target.write_bytes(files["lstm_numpy.py"].replace("\n", "\r\n").encode())
+    assert compare(files, tmp_path).diffs
+    target.unlink()
+    (tmp_path / "old_numpy.py").write_text("", encoding="utf-8")
+    gap, orphan = compare(files, tmp_path).diffs
+    assert gap.startswith("---")
+    assert "old_numpy.py: does not belong here" in orphan
+
+
+def test_a_failed_write_leaves_nothing_half_written(files: dict[str, str], tmp_path: Path) -> None:
+    """Broken if a file that cannot be replaced is lost, or a temporary file stays behind."""
+    (tmp_path / "lstm_numpy.py").mkdir()
+    with pytest.raises(HandgradError, match="cannot write to"):
+        write(files, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lstm_numpy.py"]
+
+
+def test_the_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
+    """Broken if the order of a set reaches the output."""
+    outputs = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        subprocess.run(
+            [sys.executable, "-m", "derive", "generate", "-o", str(folder)],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        outputs.append((folder / "lstm_numpy.py").read_bytes())
+    assert outputs[0] == outputs[1] == (ROOT / "generated" / "lstm_numpy.py").read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_example_cells_render(name: str) -> None:
+    """Every line of generated code fits a page and compiles."""
+    ((_, text),) = render_all([EXAMPLES[name]]).items()
+    compile(text, name, "exec")
+    assert "\t" not in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_a_name_that_generated_code_needs_is_refused() -> None:
+    taken = Array("tape", ())
+    cell = Program("odd", (Array("x", ()),), (Equation(taken, Array("x", ()).tensor.expr),), ("tape",))
+    with pytest.raises(CellError, match="cell odd: generated code needs the name 'tape' itself"):
+        numpy_module(cell, {})
+
+
+def test_templates_are_strict() -> None:
+    """Broken if a misspelt name in a template prints as nothing."""
+    from jinja2 import UndefinedError
+
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ no_such_name }}").render()

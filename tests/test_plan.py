@@ -1,0 +1,93 @@
+"""The time plan: what runs before, in and after the loop, for the LSTM and for cells that lack its shape."""
+
+from __future__ import annotations
+
+import pytest
+from sympy import KroneckerDelta
+
+from derive.index import Entry, Sigma
+from derive.plan.coefficients import operations
+from derive.plan.schedule import Schedule, names_in, schedule
+from derive.program import Equation
+from tests.example_cells import ALL
+
+CELL_NAMES = sorted(ALL)
+
+
+def names(equations: tuple[Equation, ...]) -> list[str]:
+    return [equation.name for equation in equations]
+
+
+def test_the_lstm_as_the_design_has_it() -> None:
+    """Broken if x·W_x is not hoisted, if dx, dW_x, dW_h, db are not deferred, or the loop keeps what needs no loop."""
+    plan = schedule(ALL["lstm"])
+    assert names(plan.hoisted) == ["a"]
+    assert names(plan.loop) == ["a", "i", "g", "f", "o", "c", "tanh_c", "h"]
+    assert plan.after == ()
+    assert names(plan.coefficients) == ["J_c", "J_a"]
+    assert names(plan.recurrence) == ["dc", "da", "dh_prev", "dc_prev"]
+    assert names(plan.deferred) == ["dx", "dW_x", "dW_h", "db"]
+    assert {array.name for array in plan.tape} == {"i", "g", "f", "o", "c", "tanh_c", "h"}
+
+
+def test_coefficients_are_said_with_known_products() -> None:
+    """o ⊙ (1 − tanh²(c)) is o − h ⊙ tanh(c): broken if the backward pass computes o ⊙ tanh(c) again."""
+    plan = schedule(ALL["lstm"])
+    (coefficient,) = [e for e in plan.coefficients if e.name == "J_c"]
+    assert operations(coefficient.value) == 2
+    assert names_in((coefficient,)) == {"o", "h", "tanh_c"}
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_phases_depend_only_on_what_is_there(name: str) -> None:
+    """Broken if an equation is placed before something that it reads."""
+    plan = schedule(ALL[name])
+    states = {array.name for array in plan.cell.having("state")}
+    outside = {array.name for array in plan.step.inputs}
+    hoisted = set(names(plan.hoisted))
+    _in_order(plan.hoisted, outside - states)
+    _in_order(plan.loop, outside | hoisted)
+    forward = hoisted | set(names(plan.loop))
+    _in_order(plan.after, outside | forward)
+    forward |= set(names(plan.after))
+    _in_order(plan.coefficients, outside | forward)
+    _in_order(plan.recurrence, outside | forward | set(names(plan.coefficients)))
+    _in_order(plan.deferred, outside | forward | set(names(plan.recurrence)))
+
+
+def _in_order(equations: tuple[Equation, ...], known: set[str]) -> None:
+    known = set(known)
+    for equation in equations:
+        missing = names_in((equation,)) - known - {equation.name}
+        assert not missing, f"{equation.name} reads {missing} too early"
+        known.add(equation.name)
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_coefficients_need_the_tape_alone(name: str) -> None:
+    """Broken if a coefficient reads a cotangent, or a parameter's gradient is summed inside of the loop."""
+    plan = schedule(ALL[name])
+    cotangents = {a.name for a in plan.step.arrays.values() if a.role == "cotangent"}
+    assert not names_in(plan.coefficients) & cotangents
+    parameters = {f"d{array.name}" for array in plan.cell.having("parameter")}
+    assert parameters <= set(names(plan.deferred))
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_the_recurrence_has_one_product_per_term(name: str) -> None:
+    """Broken if elementwise work that needs no loop is left in it: a term is coefficient ⊙ cotangent, or a Σ."""
+    for equation in schedule(ALL[name]).recurrence:
+        for term in equation.value.as_ordered_terms() if equation.value.is_Add else [equation.value]:
+            if term.has(Sigma):
+                continue
+            factors = [f for f in term.as_ordered_factors() if not isinstance(f, KroneckerDelta)]
+            assert all(isinstance(f, Entry) or f.is_number for f in factors)
+            assert sum(isinstance(f, Entry) for f in factors) <= 2
+
+
+def test_cells_without_sequence_products_plan_too() -> None:
+    """Broken if the planner assumes a hoisted product, a stacked axis or a state that is an output."""
+    plan: Schedule = schedule(ALL["readout"])
+    assert names(plan.hoisted) == ["h_sum", "sigmoid_h_sum"]
+    assert names(plan.loop) == ["h"]
+    assert names(plan.after) == ["y_sum", "y"]
