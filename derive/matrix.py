@@ -128,7 +128,7 @@ class _Writer:
             given = entry.indices[position : position + len(axis.indices)]
             position += len(axis.indices)
             if isinstance(given[0], Integer):
-                label = axis.size.labels[int(given[0])]  # type: ignore[union-attr]
+                label = axis.size.labels[int(given[0])]
             kept = tuple(index for index in given if isinstance(index, Index))
             groups.append(kept)
         return Form("array", (), tuple(groups), entry.name, label)
@@ -189,7 +189,7 @@ class _Writer:
         return tuple(groups)
 
     def _pairs(self, body: Expr) -> list[Group]:
-        found = []
+        found: list[Group] = []
         for entry in sorted(body.atoms(Entry), key=str):
             for group in self._array(entry).groups:
                 if len(group) == 2:

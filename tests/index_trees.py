@@ -39,7 +39,7 @@ FREE = (("n", "N"), ("h", "H"))
 # -- random trees -------------------------------------------------------------------------------------------------
 
 
-def leaves(scope: tuple[Any, ...]) -> st.SearchStrategy[Tree]:
+def leaves(scope: tuple[Any, ...], deltas: bool = True) -> st.SearchStrategy[Tree]:
     """Entries with indices of the scope (or block numbers), deltas and numbers."""
     by_dim: dict[str, list[Any]] = {dim: [i for i in scope if i[1] == dim] for dim in LETTERS}
     by_dim["2"] += [0, 1]
@@ -52,18 +52,22 @@ def leaves(scope: tuple[Any, ...]) -> st.SearchStrategy[Tree]:
     pairs = [(i, j) for dim in LETTERS for i, j in product(by_dim[dim], repeat=2) if i != j and not isinstance(i, int)]
     number = st.fractions(-3, 3, max_denominator=3).map(lambda value: ("num", value))
     choices = [entry, entry, entry, entry, number]
-    if pairs:
+    if pairs and deltas:
         choices.append(st.sampled_from(pairs).map(lambda pair: ("delta", *pair)))
     return st.one_of(choices)
 
 
-def trees(depth: int = 3, scope: tuple[Any, ...] = FREE) -> st.SearchStrategy[Tree]:
-    """Expressions over the indices of the scope."""
+def trees(depth: int = 3, scope: tuple[Any, ...] = FREE, deltas: bool = True) -> st.SearchStrategy[Tree]:
+    """Expressions over the indices of the scope.
+
+    No δ stands inside of a function: no derivation puts one there, and the normal form does not look for the
+    δ(h, j) f[h] = δ(h, j) f[j] in an argument.
+    """
     if depth == 0:
-        return leaves(scope)
-    inner = trees(depth - 1, scope)
+        return leaves(scope, deltas)
+    inner = trees(depth - 1, scope, deltas)
     sums = st.sampled_from([(letter, dim) for dim, letters in LETTERS.items() for letter in letters]).flatmap(
-        lambda index: trees(depth - 1, (*(i for i in scope if i != index), index)).map(
+        lambda index: trees(depth - 1, (*(i for i in scope if i != index), index), deltas).map(
             lambda body: ("sum", index, body)
         )
     )
@@ -74,11 +78,13 @@ def trees(depth: int = 3, scope: tuple[Any, ...] = FREE) -> st.SearchStrategy[Tr
         some.map(lambda parts: ("add", *parts)),
         sums,
         sums,
-        st.tuples(st.just("fn"), st.sampled_from(["sigmoid", "tanh"]), inner),
+        st.tuples(st.just("fn"), st.sampled_from(["sigmoid", "tanh"]), trees(depth - 1, scope, deltas=False)),
         st.tuples(st.just("pow"), inner, st.just(2)),
     ]
     # Small ones are found by shrinking; left among the choices they would be most of what is tried.
-    return st.one_of(choices if depth > 1 else [*choices, entry.map(lambda leaf: ("pow", leaf, -1)), leaves(scope)])
+    return st.one_of(
+        choices if depth > 1 else [*choices, entry.map(lambda leaf: ("pow", leaf, -1)), leaves(scope, deltas)]
+    )
 
 
 # -- what a tree is in SymPy ---------------------------------------------------------------------------------------

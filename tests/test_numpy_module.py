@@ -41,7 +41,7 @@ def test_a_sequence_is_its_steps(name: str) -> None:
     """Broken if the planned loop computes anything else than the equations one step at a time."""
     made = module(name)
     args = arguments(name, MEDIUM)
-    *outputs, cache = made.forward(*args)
+    *outputs, _ = made.forward(*args)
     inputs = ALL[name].inputs
     states = {a.name: v for a, v in zip(inputs, args, strict=True) if a.role == "state"}
     following = dict.fromkeys([*ALL[name].outputs, *(a.next for a in ALL[name].having("state"))])
@@ -74,7 +74,7 @@ def test_float32_is_as_good_as_float32_can_be(name: str) -> None:
 
 @pytest.mark.parametrize("name", CELL_NAMES)
 def test_arguments_and_cache_stay_as_they_are(name: str) -> None:
-    """Broken if forward writes to its arguments, or backward to the cache: a second backward must give the same bits."""
+    """Broken if forward writes to its arguments, or backward to the cache, so that a second one gives other bits."""
     made = module(name)
     args = arguments(name, MEDIUM)
     before = [a.copy() for a in args]

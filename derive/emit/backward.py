@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from derive.calculus import COTANGENT, SEED
-from derive.emit.forward import (
-    Storage,
+from derive.emit.coefficients import CoefficientCode, coefficient_code
+from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, sizes_text, split_text, stack_of
+from derive.emit.lines import (
     forward_names,
     matmul_line,
     row_names,
@@ -23,14 +24,14 @@ from derive.emit.forward import (
     total_line,
     words,
 )
-from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, sizes_text, split_text, stack_of
 from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.storage import Storage
 from derive.index import Entry
 from derive.matrix import matrix_form
 from derive.plan.coefficients import JACOBIAN
 from derive.plan.schedule import Schedule, names_in
 from derive.program import Array, Equation
-from derive.show import UNICODE, equation_text, form_text
+from derive.show import UNICODE, equation_text
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class BackwardCode:
     """The parts of the generated ``backward``."""
 
     buffers: tuple[Buffer, ...]
-    per_step: str
-    coefficient_names: tuple[str, ...]
-    coefficients: tuple[Block, ...]
+    coefficients: CoefficientCode
     start: tuple[str, ...]
     setup: tuple[str, ...]
     loop: Loop
@@ -112,14 +111,13 @@ class _Backward:
     numbers: Mapping[str, str]
 
     def code(self) -> BackwardCode:
-        chunk, inner, whole = Scratch("tmp_chunk"), Scratch(), Scratch("tmp_all")
-        coefficients = tuple(block for e in self.plan.coefficients for block in self._coefficient(e, chunk))
+        inner, whole = Scratch(), Scratch("tmp_all")
+        coefficients = coefficient_code(self.plan, self.storage, self.numbers)
         memory = self._memory()
         blocks = (*self._arriving(), *self._loop_blocks(inner, memory), *self._leaving(memory))
         deferred = tuple(self._deferred(e, whole) for e in self.plan.deferred)
         buffers = (
-            *self._coefficient_buffers(words(coefficients)),
-            *scratch_buffers(chunk, "chunk, "),
+            *coefficients.buffers,
             *self._step_buffers(memory, blocks),
             *scratch_buffers(inner, ""),
             *self._deferred_buffers(),
@@ -127,8 +125,6 @@ class _Backward:
         )
         return BackwardCode(
             buffers=buffers,
-            per_step=" + ".join(self._coefficient_sizes()) or "1",
-            coefficient_names=tuple(self._coefficient_names(coefficients, chunk)),
             coefficients=coefficients,
             setup=tuple(self._setup(inner, memory, blocks)),
             start=tuple(self._start()),
@@ -161,102 +157,6 @@ class _Backward:
         """Seeds of outputs that are no states: what comes from outside is all there is."""
         states = {c.following for c in self.carried}
         return {SEED + name for name in self.plan.cell.outputs if name not in states}
-
-    # -- coefficients ------------------------------------------------------------------------------------------
-
-    def _coefficient(self, equation: Equation, scratch: Scratch) -> Iterator[Block]:
-        """The statements of a coefficient, block by block where it is stacked."""
-        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
-        form = matrix_form(equation, self.plan)
-        if form.op != "stack":
-            comment = self._meaning(equation.name, None, form_text(form, UNICODE))
-            yield Block((comment,), tuple(compiler.assign(form, Target(equation.name))))
-            return
-        for label, part in zip(equation.array.labels, form.args, strict=True):
-            comment = self._meaning(equation.name, label, form_text(part, UNICODE))
-            yield Block((comment,), tuple(compiler.assign(part, Target(f"{equation.name}_{label}"))))
-
-    def _meaning(self, name: str, label: str | None, text: str) -> str:
-        """``eq 3, eq 7: J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)``, numbers being the notes' equations in it."""
-        user = next(e for e in self.plan.recurrence if name in names_in((e,)))
-        block = f"_{label}" if label else ""
-        numbers = ", ".join(self._numbers_of(user.name, label, set()))
-        wrt = user.name.removeprefix(COTANGENT)
-        meaning = f"{name}{block} = ∂{self._source(user, name, label)}/∂{wrt}{block} = {text}"
-        return f"{numbers}: {meaning}" if numbers else meaning
-
-    def _source(self, user: Equation, name: str, label: str | None) -> str:
-        """The array whose cotangent a coefficient multiplies."""
-        form = matrix_form(user, self.plan)
-        if label is not None and form.op == "stack":
-            form = form.args[user.array.labels.index(label)]
-        terms = form.args if form.op == "add" else (form,)
-        for term in terms:
-            arrays = [str(part.value) for part in (term.args or (term,)) if part.op == "array"]
-            if name in arrays:
-                others = [a for a in arrays if self.plan.arrays[a].role == "cotangent"]
-                return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"
-        return "?"
-
-    def _numbers_of(self, name: str, label: str | None, seen: set[str]) -> list[str]:
-        """The notes' numbers of a cotangent and of those that were folded into it."""
-        own = self.numbers.get(f"{name}_{label}" if label else name)
-        found = [own] if own else []
-        kept = {e.name for e in self.plan.recurrence}
-        value = self.plan.step.definitions[name].value
-        if label is not None:
-            outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
-            value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
-        for entry in sorted(value.atoms(Entry), key=str):
-            inner = entry.name
-            if inner in self.plan.step.definitions and inner not in kept | seen:
-                array = self.plan.step.arrays[inner]
-                if array.role == "cotangent":
-                    found = [*self._numbers_of(inner, None, seen | {inner}), *found]
-        return sorted(dict.fromkeys(found), key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])
-
-    def _coefficient_names(self, blocks: Sequence[Block], scratch: Scratch) -> Iterator[str]:
-        """What the names in the coefficients' statements are, for the steps of a chunk."""
-        used = words(tuple(blocks))
-        for gates, names in self._gates_in(used):
-            # Blocks of a few steps lie apart on the tape; NumPy is fast where they lie together.
-            yield f"{gates} = buffers.{gates}[:, :count]"
-            yield f"copyto({gates}, tape.{gates}[steps].swapaxes(0, 1))"
-            yield f"{', '.join(names)} = {gates}"
-        yield from forward_names(self.storage, used - set(self.storage.gate_of), "[steps]")
-        for equation in self.plan.coefficients:
-            array = equation.array
-            if stack_of(array):
-                names = ", ".join(f"{array.name}_{label}" for label in array.labels)
-                yield f"{names} = buffers.{array.name}[:, :count]"
-            else:
-                yield f"{array.name} = buffers.{array.name}[:count]"
-        for name in scratch.used:
-            yield f"{name} = buffers.{name}[:count]"
-
-    def _gates_in(self, used: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The activated gates that statements read: (buffer, names of the blocks)."""
-        for stack, activation in self.storage.activations.items():
-            if used & set(activation.names):
-                yield self.storage.gates_buffer(stack), activation.names
-
-    def _coefficient_buffers(self, used: set[str]) -> Iterator[Buffer]:
-        for gates, names in self._gates_in(used):
-            activation = next(a for a in self.storage.activations.values() if a.names == names)
-            count, _, rest = blocks_text(activation.stack).partition(", ")
-            yield Buffer(gates, f"{count}, chunk, {rest}", ", ".join(names))
-        for equation in self.plan.coefficients:
-            array = equation.array
-            stack = stack_of(array)
-            if stack:
-                count, _, rest = blocks_text(array).partition(", ")
-                yield Buffer(array.name, f"{count}, chunk, {rest}")
-            else:
-                yield Buffer(array.name, f"chunk, {sizes_text(array)}")
-
-    def _coefficient_sizes(self) -> Iterator[str]:
-        for equation in self.plan.coefficients:
-            yield sizes_text(equation.array).replace(", ", " * ")
 
     # -- the recurrence ----------------------------------------------------------------------------------------
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from derive.emit.layout import (
     Activation,
     Block,
     Buffer,
     Loop,
-    activations,
     block_axis,
     blocks_text,
     sizes_text,
     split_text,
     stack_of,
 )
+from derive.emit.lines import matmul_line, row_names, rows_line, scratch_buffers, step_name, total_line, words
 from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.storage import Storage
 from derive.matrix import Form, matrix_form
-from derive.plan.schedule import Schedule, names_in
+from derive.plan.schedule import Schedule
 from derive.program import Array, Equation
 from derive.show import UNICODE, equation_text
-
-GATES = "gates"
 
 
 @dataclass(frozen=True)
@@ -40,192 +37,6 @@ class ForwardCode:
     setup: tuple[str, ...]
     loop: Loop
     after: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Where the forward arrays of a plan are kept; shared by the forward and the backward pass."""
-
-    plan: Schedule
-
-    @cached_property
-    def activations(self) -> dict[str, Activation]:
-        """By the name of the stacked array."""
-        return {found.stack.name: found for found in activations(self.plan)}
-
-    @cached_property
-    def gate_of(self) -> dict[str, tuple[str, int]]:
-        """(buffer, block) of every array that is a block of activated gates."""
-        return {
-            name: (self.gates_buffer(stack), k)
-            for stack, activation in self.activations.items()
-            for k, name in enumerate(activation.names)
-        }
-
-    def gates_buffer(self, stack: str) -> str:
-        return GATES if len(self.activations) == 1 else f"{GATES}_{stack}"
-
-    @cached_property
-    def states(self) -> dict[str, str]:
-        """The name of the previous value by that of the next."""
-        return {state.next: state.name for state in self.plan.cell.having("state") if state.next}
-
-    @cached_property
-    def previous(self) -> dict[str, str]:
-        return {before: after for after, before in self.states.items()}
-
-    @cached_property
-    def hoisted(self) -> set[str]:
-        """Arrays whose equation is complete before the loop."""
-        return {e.name for e in self.plan.hoisted} - {e.name for e in self.plan.loop + self.plan.after}
-
-    @cached_property
-    def begun(self) -> set[str]:
-        """Arrays that the loop completes."""
-        return {e.name for e in self.plan.hoisted} - self.hoisted
-
-    @cached_property
-    def kept(self) -> set[str]:
-        """Arrays with a value for every t on the tape."""
-        return {array.name for array in self.plan.tape} | set(self.plan.cell.outputs) | set(self.states)
-
-    @cached_property
-    def blocked(self) -> set[str]:
-        """Stacked arrays that the loop computes and the tape keeps, by blocks."""
-        return {e.name for e in self.plan.loop if stack_of(e.array)} & self.kept
-
-    @cached_property
-    def all_time(self) -> set[str]:
-        """Arrays with a value for every t, on the tape or not."""
-        after = {e.name for e in self.plan.after}
-        return self.kept | self.hoisted | self.begun | after | (names_in(self.plan.after) & self.forward)
-
-    @cached_property
-    def forward(self) -> set[str]:
-        return {e.name for e in (*self.plan.hoisted, *self.plan.loop, *self.plan.after)}
-
-    def whole(self, name: str, label: str | None = None) -> str:
-        """An array for all t: ``tape.c[1:]``, ``x``, ``tape.gates[:, 2]``."""
-        array = self.plan.arrays[name]
-        if name in self.previous:
-            return f"tape.{self.previous[name]}[:-1]"
-        if name in self.gate_of and name in self.kept:
-            buffer, block = self.gate_of[name]
-            return f"tape.{buffer}[:, {block}]"
-        if name in self.blocked:
-            if label:
-                return f"tape.{name}[:, {array.labels.index(label)}]"
-            return f"tape.{name}.swapaxes({block_axis(array)}, {block_axis(array) + 1}).reshape(T, {sizes_text(array)})"
-        if name not in self.forward:
-            text = name
-        elif name in self.states:
-            text = f"tape.{name}[1:]"
-        else:
-            text = f"{'tape' if name in self.kept else 'scratch'}.{name}"
-        return f"{text}[..., {block_slice(array, label)}]" if label else text
-
-    def tape_buffers(self) -> Iterator[Buffer]:
-        """The memory that the backward pass reads."""
-        for stack, activation in self.activations.items():
-            comment = ", ".join(activation.names)
-            yield Buffer(self.gates_buffer(stack), f"T, {blocks_text(activation.stack)}", comment)
-        for array in self.ordered(self.kept - set(self.gate_of)):
-            if array.name in self.states:
-                comment = f"{array.name}[0] is {array.name}0, {array.name}[t + 1] that of step t"
-                yield Buffer(array.name, f"T + 1, {sizes_text(array)}", comment)
-            else:
-                text = blocks_text(array) if array.name in self.blocked else sizes_text(array)
-                yield Buffer(array.name, f"T, {text}")
-
-    def ordered(self, names: set[str]) -> list[Array]:
-        return [array for array in self.plan.arrays.values() if array.name in names]
-
-
-def block_slice(array: Array, label: str) -> str:
-    """The slice of a stacked axis, by rows, that a label names."""
-    stack = stack_of(array)
-    assert stack is not None
-    k = stack.labels.index(label)
-    return f"{k} * {stack.dim} : {k + 1} * {stack.dim}"
-
-
-def step_name(plan: Schedule) -> Callable[[str, str | None], str]:
-    """Names inside of a loop: an array by its own, a block as ``a_i``, a stacked parameter by blocks."""
-
-    def names(name: str, label: str | None) -> str:
-        if label:
-            return f"{name}_{label}"
-        array = plan.arrays[name]
-        return f"{name}_blocks" if array.role == "parameter" and stack_of(array) else name
-
-    return names
-
-
-def row_names(plan: Schedule) -> Callable[[str, str | None], str]:
-    """Names inside of a matrix product in a loop: stacked arrays by rows."""
-
-    def names(name: str, label: str | None) -> str:
-        array = plan.arrays[name]
-        if label:
-            return f"{name}_{label}"
-        return f"{name}_rows" if stack_of(array) and array.role != "parameter" else name
-
-    return names
-
-
-def matmul_line(form: Form, left: str, right: str, out: str) -> str:
-    return f"matmul({left}, {right}, out={out})"
-
-
-def total_line(form: Form, operand: str, out: str) -> str:
-    """A sum inside of one step; axes are counted from the end, so that leading ones do not matter."""
-    count = len(form.args[0].groups)
-    axes = tuple(position - count for position in form.positions)
-    return f"add.reduce({operand}, axis={axes[0] if len(axes) == 1 else axes}, out={out})"
-
-
-def rows_line(form: Form, left: str, right: str, out: str) -> str:
-    """A product over all steps of all sequences at once."""
-    return f"matmul({_rows(left, form.args[0])}, {_rows(right, form.args[1])}, out={_rows(out, form)})"
-
-
-def _rows(text: str, form: Form) -> str:
-    """(T, N, …) as (T·N, …) for operands with a batch axis; parameters have none."""
-    if not any(str(index.dim) == "N" for group in form.groups for index in group):
-        return text
-    if text.endswith(".T"):
-        return f"_rows({text[:-2]}).T"
-    return f"_rows({text})"
-
-
-def rows_total_line(form: Form, operand: str, out: str) -> str:
-    """A sum that runs over the batch runs over all steps of all sequences."""
-    (inner,) = form.args
-    batch = [k for k, group in enumerate(inner.groups) if str(group[-1].dim) == "N"]
-    if not set(batch) & set(form.positions):
-        return total_line(form, operand, out)
-    axes = form.positions[0] if len(form.positions) == 1 else form.positions
-    return f"add.reduce(_rows({operand}), axis={axes}, out={out})"
-
-
-def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = False) -> Iterator[str]:
-    """``c_prev = tape.c[:-1][steps]`` for every forward array, of some steps, that a name in ``used`` means."""
-    for stack, activation in storage.activations.items():
-        wanted = [name for name in activation.names if name in used]
-        if len(wanted) == len(activation.names):
-            names = ", ".join(wanted)
-            text = f"tape.{storage.gates_buffer(stack)}{steps}"
-            yield f"({names}) = {text}" if in_loop else f"{names} = {text}.swapaxes(0, 1)"
-        else:
-            yield from (f"{name} = {storage.whole(name)}{steps}" for name in wanted)
-    for array in storage.plan.step.arrays.values():
-        if array.role in {"parameter", "cotangent"} or array.name in storage.gate_of:
-            continue
-        if array.name in used:
-            yield f"{array.name} = {storage.whole(array.name)}{steps}"
-        for label in array.labels:
-            if f"{array.name}_{label}" in used:
-                yield f"{array.name}_{label} = {storage.whole(array.name, label)}{steps}"
 
 
 def forward_code(plan: Schedule) -> ForwardCode:
@@ -421,9 +232,7 @@ class _Forward:
 
     def _stacked_parameters(self, used: set[str]) -> list[Array]:
         wanted = [a for a in self.plan.cell.having("parameter") if stack_of(a)]
-        return [
-            a for a in wanted if used & {f"{a.name}_blocks", *(f"{a.name}_{label}" for label in a.labels)}
-        ]
+        return [a for a in wanted if used & {f"{a.name}_blocks", *(f"{a.name}_{label}" for label in a.labels)}]
 
     def _scratch_buffers(self, scratch: Scratch) -> Iterator[Buffer]:
         used = words(tuple(self._loop_blocks(Scratch())))
@@ -464,16 +273,3 @@ def _constant_names(activation: Activation) -> tuple[str, str]:
 
 def _has_product(form: Form) -> bool:
     return form.op in {"matmul", "einsum"} or any(_has_product(part) for part in form.args)
-
-
-def scratch_buffers(scratch: Scratch, leading: str) -> Iterator[Buffer]:
-    """The buffers behind scratch names, each with the axes that it was taken for."""
-    for name, groups in scratch.used.items():
-        sizes = ["*".join(str(index.dim) for index in group).replace("*", " * ") for group in groups]
-        # A sum over all steps has no axis for them.
-        yield Buffer(name, f"{leading if 'N' in sizes else ''}{', '.join(sizes)}")
-
-
-def words(blocks: tuple[Block, ...]) -> set[str]:
-    """The Python names that statements use."""
-    return {word for block in blocks for line in block.lines for word in re.findall(r"[^\W\d]\w*", line)}

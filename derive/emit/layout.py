@@ -135,4 +135,3 @@ def is_summed(array: Array, equations: Sequence[Equation]) -> bool:
         for equation in equations
         for total in equation.value.atoms(Sigma)
     )
-

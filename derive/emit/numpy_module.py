@@ -9,8 +9,9 @@ from sympy import Integer
 
 from derive.calculus import COTANGENT, vjp
 from derive.emit.backward import BackwardCode, backward_code, last_name, whole_name
-from derive.emit.forward import ForwardCode, forward_code, words
+from derive.emit.forward import ForwardCode, forward_code
 from derive.emit.layout import Block, sizes_text, stack_of
+from derive.emit.lines import words
 from derive.emit.step import step_code
 from derive.errors import CellError
 from derive.index import Stack
@@ -81,7 +82,7 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
         **_documentation(cell, derived),
         **_step(cell, derived, numbers),
         **_sequence(cell),
-        **_forward(cell, forward),
+        **_forward(forward),
         **_backward(cell, backward),
         "ufuncs": ", ".join(_ufuncs(forward, backward)),
     }
@@ -146,7 +147,9 @@ def _columns(texts: Iterable[str]) -> list[str]:
     """Numbers of equations in a column of their own."""
     split = [text.split(": ", 1) if ": " in text else ["", text] for text in texts]
     width = max((len(number) for number, _ in split), default=0)
-    return [f"{number:<{width}}  {text}".strip() if not width else f"{number:<{width}}  {text}" for number, text in split]
+    return [
+        f"{number:<{width}}  {text}".strip() if not width else f"{number:<{width}}  {text}" for number, text in split
+    ]
 
 
 def _items(arguments: Iterable[Argument]) -> str:
@@ -199,14 +202,14 @@ def _renamed(one: Argument) -> Argument:
     return Argument(COTANGENT + one.name, one.shape, one.size, one.check, one.local)
 
 
-def _forward(cell: Program, code: ForwardCode) -> dict[str, object]:
+def _forward(code: ForwardCode) -> dict[str, object]:
     return {"forward": code, "tape": code.tape, "scratch": code.scratch, "constants": code.constants}
 
 
 def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
     plain = [array.name for array in cell.inputs if array.role != "state"]
     sources = Block((), tuple(source for _, source in code.loop.pairs))
-    coefficients = words((*code.coefficients, Block((), code.coefficient_names)))
+    coefficients = words((*code.coefficients.blocks, Block((), code.coefficients.names)))
     rest = words((*code.loop.blocks, *code.deferred, sources))
     kept = [name for name in plain if name in coefficients | rest]
     return {
@@ -215,7 +218,7 @@ def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
         "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "workspace", "calls"]),
         "coefficient_bindings": [
             *_from_cache([*(name for name in kept if name in coefficients), "tape"]),
-            *code.coefficient_names,
+            *code.coefficients.names,
         ],
         "backward_bindings": _from_cache([*(name for name in kept if name in rest), "tape"]),
         "backward_setup": [*code.start, *code.setup],
@@ -230,7 +233,7 @@ def _from_cache(names: Sequence[str]) -> list[str]:
 def _ufuncs(forward: ForwardCode, backward: BackwardCode) -> list[str]:
     blocks = (
         *forward.hoisted, *forward.loop.blocks, *forward.after,
-        *backward.coefficients, *backward.loop.blocks, *backward.deferred,
+        *backward.coefficients.blocks, *backward.loop.blocks, *backward.deferred,
         Block((), (*forward.setup, *backward.start)),
     )  # fmt: skip
     used = words(blocks)

@@ -102,9 +102,7 @@ class Compiler:
                 return expanded(self.leaf(form.args[0]), form)
         return str(form.value)
 
-    def _operand(
-        self, form: Form, place: Callable[[], str] | None = None
-    ) -> tuple[list[str], str, str | None]:
+    def _operand(self, form: Form, place: Callable[[], str] | None = None) -> tuple[list[str], str, str | None]:
         """(statements, operand, scratch buffer to release): computed into ``place()`` or into scratch."""
         if is_leaf(form):
             return [], self.leaf(form), None

@@ -38,7 +38,7 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     kept = [program.arrays[name] for name in cache if any(_uses_block(e, name) for e in backward)]
     unpacked = [Block((), tuple(_split(array, program))) for array in kept]
     return StepCode(
-        forward=tuple(_forward(e, program, derived, read) for e in named.equations),
+        forward=tuple(_forward(e, program, derived) for e in named.equations),
         backward=(*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers))),
         cache=tuple(cache),
         cotangents=tuple(array.name for array in derived.having("cotangent")),
@@ -49,7 +49,7 @@ def _names(name: str, label: str | None) -> str:
     return f"{name}_{label}" if label else name
 
 
-def _forward(equation: Equation, program: Program, derived: Program, read: set[str]) -> Block:
+def _forward(equation: Equation, program: Program, derived: Program) -> Block:
     shown = derived if equation.name in derived.definitions else program
     text = equation_text(shown.definitions[equation.name], shown, UNICODE)
     lines = [f"{equation.name} = {expression(matrix_form(equation, program), _names)}"]
@@ -72,9 +72,7 @@ def _uses_block(equation: Equation, name: str) -> bool:
     return any(e.name == name and any(i.is_number for i in e.indices) for e in entries)
 
 
-def _backward(
-    equation: Equation, program: Program, derived: Program, numbers: Mapping[str, str]
-) -> Iterator[Block]:
+def _backward(equation: Equation, program: Program, derived: Program, numbers: Mapping[str, str]) -> Iterator[Block]:
     """The equation of a cotangent; a stacked one block by block, each under its number."""
     array, form = equation.array, matrix_form(equation, program)
     shown = derived.definitions[equation.name]
@@ -93,4 +91,3 @@ def _backward(
 
 def numbered(text: str, number: str | None) -> str:
     return f"{number}: {text}" if number else text
-

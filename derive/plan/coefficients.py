@@ -114,11 +114,7 @@ def _numbered(stem: str, slot: int) -> str:
 def known_products(step: Program) -> list[Equation]:
     """Forward equations that are a product of array entries, such as h = o ⊙ tanh_c."""
     forward = [e for e in step.equations if e.array.role != "cotangent"]
-    return [
-        e
-        for e in forward
-        if e.value.is_Mul and all(isinstance(f, Entry) for f in e.value.args)
-    ]
+    return [e for e in forward if e.value.is_Mul and all(isinstance(f, Entry) for f in e.value.args)]
 
 
 def cheapest(expr: Expr, products: Sequence[Equation]) -> Expr:

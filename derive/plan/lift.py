@@ -33,7 +33,7 @@ def lift_calls(program: Program) -> Program:
 
 
 def _is_sum_of_products(expr: Expr) -> bool:
-    return expr.is_Add and expr.has(Sigma)
+    return bool(expr.is_Add and expr.has(Sigma))
 
 
 def _nested_parts(equation: Equation) -> list[Expr]:
@@ -48,9 +48,7 @@ def _nested_parts(equation: Equation) -> list[Expr]:
     return parts
 
 
-def _rewrite(
-    program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]
-) -> Program:
+def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]) -> Program:
     equations: list[Equation] = []
     current = program
     for equation in program.equations:

@@ -82,7 +82,9 @@ def _forward(cell: Program) -> tuple[tuple[Equation, ...], tuple[Equation, ...],
     following = {state.next for state in cell.having("state") if state.next}
     dependent = descendants(states, cell.equations)
     needed = ancestors(following, cell.equations)
-    hoisted, loop, after = [], [], []
+    hoisted: list[Equation] = []
+    loop: list[Equation] = []
+    after: list[Equation] = []
     for equation in cell.equations:
         if equation.name not in dependent:
             hoisted.append(equation)

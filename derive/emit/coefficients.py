@@ -1,0 +1,148 @@
+"""The coefficients of the backward recurrence as statements, for a chunk of steps at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from derive.calculus import COTANGENT, SEED
+from derive.emit.layout import Block, Buffer, block_axis, blocks_text, sizes_text, stack_of
+from derive.emit.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
+from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.storage import Storage
+from derive.index import Entry
+from derive.matrix import matrix_form
+from derive.plan.schedule import Schedule, names_in
+from derive.program import Equation
+from derive.show import UNICODE, form_text
+
+
+@dataclass(frozen=True)
+class CoefficientCode:
+    """The generated ``_coefficients``.
+
+    Attributes:
+        per_step: how many numbers the coefficients of one step are, as Python text.
+        names: what the names in the blocks stand for.
+    """
+
+    buffers: tuple[Buffer, ...]
+    per_step: str
+    names: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+def coefficient_code(plan: Schedule, storage: Storage, numbers: Mapping[str, str]) -> CoefficientCode:
+    """Compile the coefficients of a plan; ``numbers`` are the notes' numbers of its cotangents."""
+    return _Coefficients(plan, storage, numbers).code()
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    plan: Schedule
+    storage: Storage
+    numbers: Mapping[str, str]
+
+    def code(self) -> CoefficientCode:
+        scratch = Scratch("tmp_chunk")
+        blocks = tuple(block for e in self.plan.coefficients for block in self._blocks(e, scratch))
+        return CoefficientCode(
+            buffers=(*self._buffers(words(blocks)), *scratch_buffers(scratch, "chunk, ")),
+            per_step=" + ".join(self._sizes()) or "1",
+            names=tuple(self._names(blocks, scratch)),
+            blocks=blocks,
+        )
+
+    def _blocks(self, equation: Equation, scratch: Scratch) -> Iterator[Block]:
+        """The statements of a coefficient, block by block where it is stacked."""
+        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
+        form = matrix_form(equation, self.plan)
+        if form.op != "stack":
+            comment = self._meaning(equation.name, None, form_text(form, UNICODE))
+            yield Block((comment,), tuple(compiler.assign(form, Target(equation.name))))
+            return
+        for label, part in zip(equation.array.labels, form.args, strict=True):
+            comment = self._meaning(equation.name, label, form_text(part, UNICODE))
+            yield Block((comment,), tuple(compiler.assign(part, Target(f"{equation.name}_{label}"))))
+
+    def _meaning(self, name: str, label: str | None, text: str) -> str:
+        """``eq 3, eq 7: J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)``, numbers being the notes' equations in it."""
+        user = next(e for e in self.plan.recurrence if name in names_in((e,)))
+        block = f"_{label}" if label else ""
+        numbers = ", ".join(self._numbers_of(user.name, label, set()))
+        wrt = user.name.removeprefix(COTANGENT)
+        meaning = f"{name}{block} = ∂{self._source(user, name, label)}/∂{wrt}{block} = {text}"
+        return f"{numbers}: {meaning}" if numbers else meaning
+
+    def _source(self, user: Equation, name: str, label: str | None) -> str:
+        """The array whose cotangent a coefficient multiplies."""
+        form = matrix_form(user, self.plan)
+        if label is not None and form.op == "stack":
+            form = form.args[user.array.labels.index(label)]
+        terms = form.args if form.op == "add" else (form,)
+        for term in terms:
+            arrays = [str(part.value) for part in (term.args or (term,)) if part.op == "array"]
+            if name in arrays:
+                others = [a for a in arrays if self.plan.arrays[a].role == "cotangent"]
+                return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"
+        return "?"
+
+    def _numbers_of(self, name: str, label: str | None, seen: set[str]) -> list[str]:
+        """The notes' numbers of a cotangent and of those that were folded into it."""
+        own = self.numbers.get(f"{name}_{label}" if label else name)
+        found = [own] if own else []
+        kept = {e.name for e in self.plan.recurrence}
+        value = self.plan.step.definitions[name].value
+        if label is not None:
+            outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
+            value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
+        for entry in sorted(value.atoms(Entry), key=str):
+            inner = entry.name
+            if inner in self.plan.step.definitions and inner not in kept | seen:
+                array = self.plan.step.arrays[inner]
+                if array.role == "cotangent":
+                    found = [*self._numbers_of(inner, None, seen | {inner}), *found]
+        return sorted(dict.fromkeys(found), key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])
+
+    def _names(self, blocks: Sequence[Block], scratch: Scratch) -> Iterator[str]:
+        """What the names in the coefficients' statements are, for the steps of a chunk."""
+        used = words(tuple(blocks))
+        for gates, names in self._gates_in(used):
+            # Blocks of a few steps lie apart on the tape; NumPy is fast where they lie together.
+            yield f"{gates} = buffers.{gates}[:, :count]"
+            yield f"copyto({gates}, tape.{gates}[steps].swapaxes(0, 1))"
+            yield f"{', '.join(names)} = {gates}"
+        yield from forward_names(self.storage, used - set(self.storage.gate_of), "[steps]")
+        for equation in self.plan.coefficients:
+            array = equation.array
+            if stack_of(array):
+                parts = ", ".join(f"{array.name}_{label}" for label in array.labels)
+                yield f"{parts} = buffers.{array.name}[:, :count]"
+            else:
+                yield f"{array.name} = buffers.{array.name}[:count]"
+        for name in scratch.used:
+            yield f"{name} = buffers.{name}[:count]"
+
+    def _gates_in(self, used: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The activated gates that statements read: (buffer, names of the blocks)."""
+        for stack, activation in self.storage.activations.items():
+            if used & set(activation.names):
+                yield self.storage.gates_buffer(stack), activation.names
+
+    def _buffers(self, used: set[str]) -> Iterator[Buffer]:
+        for gates, names in self._gates_in(used):
+            activation = next(a for a in self.storage.activations.values() if a.names == names)
+            count, _, rest = blocks_text(activation.stack).partition(", ")
+            yield Buffer(gates, f"{count}, chunk, {rest}", ", ".join(names))
+        for equation in self.plan.coefficients:
+            array = equation.array
+            stack = stack_of(array)
+            if stack:
+                count, _, rest = blocks_text(array).partition(", ")
+                yield Buffer(array.name, f"{count}, chunk, {rest}")
+            else:
+                yield Buffer(array.name, f"chunk, {sizes_text(array)}")
+
+    def _sizes(self) -> Iterator[str]:
+        for equation in self.plan.coefficients:
+            yield sizes_text(equation.array).replace(", ", " * ")
