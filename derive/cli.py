@@ -56,7 +56,7 @@ def _console() -> Console:
 
 @app.command()
 def verify(
-    notes: Annotated[str, typer.Argument(help="The notes to check: those on a cell that handgrad ships.")] = "lstm",
+    notes: Annotated[str, typer.Argument(help="A TOML file of notes, or a cell whose notes handgrad ships.")] = "lstm",
     as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
 ) -> None:
     """Re-derive every equation of the notes and say which hold. Exit 1 if a numbered one does not, as read."""

@@ -178,7 +178,7 @@ def test_spans_are_true(text: str) -> None:
     for node in walk(parse_claim(formula, FUNCTIONS).right):
         piece = formula[slice(*node.span)]
         assert piece == piece.strip() != ""
-        if not isinstance(node, Differential) or "'" not in formula:
+        if not (isinstance(node, Applied) and "^" in piece.partition("(")[0]):  # the exponent of tanh² x lies within
             assert parsed(piece) == node
 
 
@@ -321,10 +321,8 @@ def test_longest_lines_take_no_time(row: str) -> None:
     assert time.perf_counter() - start < 0.2
 
 
-ALPHABET = list("abcdxyTNH0123+-*/=^_'(){}[],;.&# \n\\²é\0") + [
-    f"{word} "
-    for word in [r"\frac", r"\sum", r"\tanh", r"\sigma", r"\partial", r"\overset", r"\odot", r"\cdot", r"\text", r"\hat", r"\mathrm", r"\left", r"\quad", r"\foo"]
-]
+WORDS = r"\frac \sum \tanh \sigma \partial \overset \odot \cdot \text \hat \mathrm \left \quad \foo"
+ALPHABET = [*"abcdxyTNH0123+-*/=^_'(){}[],;.&# \n\\²é\0", *(f"{word} " for word in WORDS.split())]
 
 
 @settings(max_examples=400, deadline=None)

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from derive.errors import NotesError
@@ -61,15 +62,18 @@ class Notes:
 
 
 def load_notes(name: str) -> Notes:
-    """The notes that handgrad ships for a cell.
+    """The notes in a TOML file, or by the name of a cell those that handgrad ships.
 
     Raises:
         NotesError: if there are none, or the file is not as it should be.
     """
-    source = files("derive.notes") / f"{name}.toml"
+    source = Path(name) if name.endswith(".toml") else files("derive.notes") / f"{name}.toml"
     if not source.is_file():
         raise NotesError(f"there are no notes on {name!r}")
-    return read_notes(source.read_text(encoding="utf-8"))
+    try:
+        return read_notes(source.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, re.error) as error:
+        raise NotesError(f"{name}: {error}") from None
 
 
 def read_notes(text: str) -> Notes:
@@ -79,6 +83,9 @@ def read_notes(text: str) -> Notes:
         NotesError: naming the entry that is wrong.
     """
     data = tomllib.loads(text)
+    for key, kind in {"title": str, "cell": str, "symbols": dict, "equations": list}.items():
+        if not isinstance(data.get(key), kind):
+            raise NotesError(f"the notes should have a {kind.__name__} {key!r}")
     spellings = tuple(
         Spelling(one["meaning"], re.compile(one["pattern"]), one["becomes"]) for one in data.get("spellings", ())
     )
@@ -105,6 +112,9 @@ def respell(latex: str, spellings: tuple[Spelling, ...]) -> str:
 
 def _statements(entry: Mapping[str, Any], spellings: tuple[Spelling, ...]) -> list[Statement]:
     """The claim of an entry, and the aside (“as g_t = …”) behind it as a claim of its own."""
+    for key in ("id", "latex"):
+        if not isinstance(entry.get(key), str):
+            raise NotesError(f"{entry.get('id', 'an equation')}: the field {key!r} is missing")
     unknown = sorted(set(entry) - {"id", "latex", "reading", "reason", "defines"})
     if unknown:
         raise NotesError(f"{entry.get('id')}: unknown field {unknown[0]!r}")

@@ -266,14 +266,16 @@ class Parser:
         mark = self.mark()
         if mark in _TRANSPOSES:
             raise self.unknown(f"the transpose of a function stands behind its argument, not before: {mark}")
-        return Power(self.since(start), self.argument(function, start), int(mark))
+        value = self.argument(function, start)
+        return Power(self.since(start), value, int(mark))
 
     def argument(self, function: Node, start: int) -> Node:
         if not self.next or self.next in _CLOSERS | _OPERATORS.keys():
             return function
         if self.next in _BRACKETS:
             # tanh(x)^2 is the square of tanh(x), tanh x^2 the tanh of the square.
-            return self.raised(Applied(self.since(start), function, self.bracketed()), start)
+            argument = self.bracketed()
+            return self.raised(Applied(self.since(start), function, argument), start)
         argument = self.factor()
         return Applied(self.since(start), function, argument)
 

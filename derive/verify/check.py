@@ -11,7 +11,7 @@ from sympy import factor_terms
 from derive.calculus import vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
-from derive.errors import NotesError
+from derive.errors import NotesError, ShapeError
 from derive.index import Entry
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
@@ -91,7 +91,27 @@ def reader_of(notes: Notes) -> Reader:
 
 
 def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
+    """The verdict on one statement, and the reader with what it defines; what is not understood is said so."""
     start = perf_counter()
+    try:
+        return _understood(statement, reader, start)
+    except (NotesError, ShapeError) as error:
+        return Verdict(
+            statement=statement,
+            text=statement.written,
+            holds_as_written=None,
+            holds_as_read=None,
+            method="none",
+            derived="",
+            difference=f"not understood: {error}",
+            correction=None,
+            counterexample=None,
+            remarks=(),
+            seconds=perf_counter() - start,
+        ), reader
+
+
+def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Verdict, Reader]:
     names = functions(reader)
     claim = parse_claim(statement.written, names)
     if statement.defines:
@@ -164,6 +184,9 @@ def _stated(notes: Notes, reader: Reader) -> Iterator[tuple[Tensor, Tensor]]:
     """The numbered equations as read, as (cotangent, right side)."""
     for statement in notes.statements:
         if statement.numbered:
-            judgement = judge(parse_claim(statement.reading or statement.written, functions(reader)), reader)
+            try:
+                judgement = judge(parse_claim(statement.reading or statement.written, functions(reader)), reader)
+            except NotesError:
+                continue
             if judgement.kind == "cotangent" and judgement.stated and isinstance(judgement.due.expr, Entry):
                 yield judgement.due, judgement.stated

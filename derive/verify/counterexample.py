@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
-from sympy import Symbol
+from sympy import Expr
 
-from derive.evaluate import REAL, Sizes, evaluate
-from derive.index import Entry
+from derive.calculus import COTANGENT
+from derive.evaluate import REAL, Sizes, evaluate, size_of
+from derive.index import entries
 from derive.notes.meaning import Reader
 from derive.tensor import Tensor
 from derive.verify.judge import Judgement, definition, without_deltas
@@ -40,8 +43,8 @@ def counterexample(judgement: Judgement, reader: Reader) -> Counterexample | Non
         written, derived = (_value(side, values, sizes) for side in (judgement.stated, _common(judgement)))
         if written.shape != derived.shape or not np.allclose(written, derived):
             sides = (judgement.stated, definition(judgement.due, ground))
-            named = sorted({entry for side in sides for entry in side.expr.atoms(Entry)}, key=str)
-            inputs = {_symbol(entry, reader, judgement): _plain(_entry(entry, values)) for entry in named}
+            named = {name: tensor for side in sides for name, tensor in _mentioned(side.expr, judgement)}
+            inputs = {_symbol(name, reader, judgement): _plain(_value(named[name], values, sizes)) for name in named}
             return Counterexample(inputs, _plain(written), _plain(derived))
     return None
 
@@ -53,27 +56,27 @@ def _common(judgement: Judgement) -> Tensor:
 
 
 def _value(tensor: Tensor, values: Any, sizes: Sizes) -> np.ndarray:
+    """The tensor in the shape that the notes give it, stacked axes whole."""
     axes = tuple(index for axis in tensor.axes for index in axis.indices)
-    shape = [int(sizes[i.dim]) if isinstance(i.dim, Symbol) else int(i.dim) for i in axes]
-    return np.broadcast_to(evaluate(tensor.expr, axes, values, sizes, REAL), shape)
+    split = [size_of(index.dim, sizes) for index in axes]
+    shape = [prod(size_of(index.dim, sizes) for index in axis.indices) for axis in tensor.axes]
+    return np.broadcast_to(evaluate(tensor.expr, axes, values, sizes, REAL), split).reshape(shape)
 
 
-def _entry(entry: Entry, values: Any) -> np.ndarray:
-    labels = tuple(int(i) if i.is_number else slice(None) for i in entry.indices)
-    return np.asarray(values[entry.name][labels])
+def _mentioned(expr: Expr, judgement: Judgement) -> Iterator[tuple[str, Tensor]]:
+    """The arrays and blocks that an expression mentions, as ``a`` or ``a.i``."""
+    for entry in entries(expr):
+        array = judgement.ground.program.arrays[entry.name]
+        label = next((array.labels[int(i)] for i in entry.indices if i.is_number), None)
+        yield (f"{array.name}.{label}", array.tensor.block(label)) if label else (array.name, array.tensor)
 
 
-def _symbol(entry: Entry, reader: Reader, judgement: Judgement) -> str:
+def _symbol(target: str, reader: Reader, judgement: Judgement) -> str:
     """The notes' symbol for an array, or the array's own name; a rule's variable stands for no array."""
-    if judgement.kind == "rule":
-        return entry.name
-    array = judgement.ground.program.arrays[entry.name]
-    label = next((array.labels[int(i)] for i in entry.indices if i.is_number), "")
-    target = f"{entry.name}.{label}" if label else entry.name
-    names = {value: key for key, value in reader.symbols.items()}
+    names = {value: key for key, value in reader.symbols.items()} if judgement.kind != "rule" else {}
     if target in names:
         return names[target]
-    if target.startswith("d") and target[1:] in names:
+    if target.startswith(COTANGENT) and target[1:] in names:
         return f"∂{names[target[1:]]}"
     return target
 

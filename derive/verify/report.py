@@ -35,12 +35,14 @@ def as_json(report: Report) -> list[dict[str, Any]]:
 def print_report(report: Report, console: Console) -> None:
     """The table of verdicts, the errata in words, and the composition."""
     console.print(_table(report))
-    errata = [verdict for verdict in report.verdicts if verdict.difference]
+    errata = [verdict for verdict in report.verdicts if verdict.holds_as_written is False]
     if errata:
         console.print(Text(f"\n{len(errata)} errata in the notes as transcribed", "bold"))
     for verdict in errata:
         _print_erratum(verdict, console)
     for verdict in report.verdicts:
+        if verdict.holds_as_written is None:
+            console.print(Text(f"\n{verdict.statement.id}: {verdict.difference or 'undecided'}", "yellow"))
         for remark in verdict.remarks:
             console.print(Text(f"\n{verdict.statement.id}: remark: {remark}", "dim"))
     console.print()
