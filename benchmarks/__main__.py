@@ -59,8 +59,8 @@ def _run(sizes: Sequence[Size], module: str, json: Path, plan: Plan, check: bool
     if check:
         _check(sizes, names, module, console)
         return
+    description = environment.describe()  # before the workers raise the load
     outcome = _measure(sizes, names, module, plan)
-    description = environment.describe()
     report.write_json(json, report.document(outcome, description, module, skipped))
     console.print(report.table(outcome, description))
 
@@ -68,7 +68,7 @@ def _run(sizes: Sequence[Size], module: str, json: Path, plan: Plan, check: bool
 @app.command()
 def main(
     sizes: Annotated[
-        list[str] | None, typer.Option(metavar="TxNxDxH", help="Sizes, with commas or repeated. [default: all five]")
+        list[str] | None, typer.Option(metavar="TxNxDxH", help="Sizes, with commas or repeated; all five by default.")
     ] = None,
     json: Annotated[Path, typer.Option(help="Where to write the measurements.", show_default=False)] = DEFAULT_JSON,
     module: Annotated[str, typer.Option(help="The module to time: a dotted name or a .py file.")] = DEFAULT_MODULE,

@@ -28,6 +28,7 @@ class Environment:
     blas: str
     torch: str | None
     variables: dict[str, str]
+    load: float | None  # runnable processes over the last minute: near 0, or the timings are disturbed
 
 
 def describe() -> Environment:
@@ -41,6 +42,7 @@ def describe() -> Environment:
         blas=_blas(),
         torch=_version("torch"),
         variables={name: value for name, value in sorted(os.environ.items()) if VARIABLES.fullmatch(name)},
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     )
 
 

@@ -86,15 +86,19 @@ def read_notes(text: str) -> Notes:
     for key, kind in {"title": str, "cell": str, "symbols": dict, "equations": list}.items():
         if not isinstance(data.get(key), kind):
             raise NotesError(f"the notes should have a {kind.__name__} {key!r}")
-    spellings = tuple(
-        Spelling(one["meaning"], re.compile(one["pattern"]), one["becomes"]) for one in data.get("spellings", ())
-    )
+    spellings = tuple(map(_spelling, data.get("spellings", ())))
     statements = [statement for entry in data["equations"] for statement in _statements(entry, spellings)]
     ids = [statement.id for statement in statements]
     repeated = sorted({one for one in ids if ids.count(one) > 1})
     if repeated:
         raise NotesError(f"the id {repeated[0]!r} is given to two equations")
     return Notes(data["title"], data["cell"], data["symbols"], spellings, tuple(statements))
+
+
+def _spelling(entry: Mapping[str, Any]) -> Spelling:
+    if missing := sorted({"meaning", "pattern", "becomes"} - set(entry)):
+        raise NotesError(f"the spelling {entry.get('meaning', '')!r}: the field {missing[0]!r} is missing")
+    return Spelling(entry["meaning"], re.compile(entry["pattern"]), entry["becomes"])
 
 
 def respell(latex: str, spellings: tuple[Spelling, ...]) -> str:
@@ -122,16 +126,16 @@ def _statements(entry: Mapping[str, Any], spellings: tuple[Spelling, ...]) -> li
         raise NotesError(f"{entry['id']}: a reading and its reason go together")
     transcribed = _parts(entry["latex"])
     written = _parts(respell(entry["latex"], spellings))
-    reading = _parts(respell(entry["reading"], spellings)) if "reading" in entry else []
-    reason = entry.get("reason")
+    reading = _parts(respell(entry["reading"], spellings)) if "reading" in entry else written
+    if len(reading) != len(written):
+        raise NotesError(f"{entry['id']}: as written there are {len(written)} claims, in the reading {len(reading)}")
     found = []
-    for position, text in enumerate(written):
-        read = reading[position] if position < len(reading) else None
-        read = None if read == text else read
-        name = entry["id"] if position == 0 else f"{entry['id']}/as"
+    for position, (text, meant) in enumerate(zip(written, reading, strict=True)):
+        read, reason = (meant, entry["reason"]) if meant != text else (None, None)
+        name, defines = (entry["id"], entry.get("defines")) if position == 0 else (f"{entry['id']}/as", None)
         # An equation that is introduced by "as" has its bullet as the part before.
         latex = transcribed[position] if len(transcribed) == len(written) else entry["latex"].strip()
-        found.append(Statement(name, latex, text, read, reason if read else None, entry.get("defines")))
+        found.append(Statement(name, latex, text, read, reason, defines))
     return found
 
 

@@ -11,7 +11,7 @@ from sympy import factor_terms
 from derive.calculus import vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
-from derive.errors import NotesError, ShapeError
+from derive.errors import HandgradError, NotesError
 from derive.index import Entry
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
@@ -95,7 +95,7 @@ def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
     start = perf_counter()
     try:
         return _understood(statement, reader, start)
-    except (NotesError, ShapeError) as error:
+    except HandgradError as error:
         return Verdict(
             statement=statement,
             text=statement.written,
@@ -186,7 +186,7 @@ def _stated(notes: Notes, reader: Reader) -> Iterator[tuple[Tensor, Tensor]]:
         if statement.numbered:
             try:
                 judgement = judge(parse_claim(statement.reading or statement.written, functions(reader)), reader)
-            except NotesError:
+            except HandgradError:
                 continue
             if judgement.kind == "cotangent" and judgement.stated and isinstance(judgement.due.expr, Entry):
                 yield judgement.due, judgement.stated

@@ -68,7 +68,8 @@ def _definitions(stated: Sequence[tuple[Tensor, Tensor]], program: Program) -> d
         if label is not None:
             blocks.setdefault(name, {})[label] = Tensor(value.read_along(cotangent.axes), cotangent.axes)
         elif not _mentions(value.expr, name):
-            whole[name] = value
+            # An equation of the transpose has the array's axes in the other order.
+            whole[name] = Tensor(value.read_along(cotangent.axes), program.arrays[name].axes)
     for name, parts in blocks.items():
         labels = program.arrays[name].labels
         if name not in whole and len(parts) == len(labels):

@@ -15,7 +15,18 @@ from derive.functions import FUNCTIONS
 from derive.index import Entry, Index
 from derive.normal import normal_terms
 from derive.notes.meaning import Reader
-from derive.notes.syntax import Applied, Claim, Differential, Node, Quotient, Shaped, Symbol, children, walk
+from derive.notes.syntax import (
+    Applied,
+    Claim,
+    Differential,
+    Node,
+    Quotient,
+    Shaped,
+    Symbol,
+    Transpose,
+    children,
+    walk,
+)
 from derive.program import Array, Program
 from derive.tensor import Axis, Tensor, elementwise, shape_text
 
@@ -89,6 +100,9 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
             return "jacobian", reader, reader.jacobian(above, below)
         case Symbol() | Differential() | Applied():
             return _rule(left, reader)
+        case Transpose(of=inner):
+            kind, reader, due = target(replace(claim, left=inner), reader)
+            return kind, reader, due.T
     raise NotesError(f"the left side of {claim.text!r} is neither a quantity, a cotangent nor a derivative")
 
 

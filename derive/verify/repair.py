@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
@@ -16,6 +17,7 @@ from derive.notes.plain import plain
 from derive.notes.syntax import (
     Applied,
     Claim,
+    Concatenation,
     Differential,
     Negative,
     Node,
@@ -32,7 +34,7 @@ from derive.notes.syntax import (
     children,
     walk,
 )
-from derive.verify.judge import judge
+from derive.verify.judge import bare, judge
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,19 @@ def repair(claim: Claim, reader: Reader) -> Edit | None:
     """The cheapest single edit after which the claim holds."""
     for edit in sorted(edits(claim, reader), key=lambda edit: edit.cost):
         try:
-            if judge(parse_claim(edit.text, functions(reader)), reader).holds:
+            edited = parse_claim(edit.text, functions(reader))
+            if not _circular(edited) and judge(edited, reader).holds:
                 return edit
         except HandgradError:
             continue
     return None
+
+
+def _circular(claim: Claim) -> bool:
+    """Whether the left side explains itself: ∂i = ∂i holds and repairs nothing."""
+    left = bare(claim.left)
+    itself = left.denominator if isinstance(left, Quotient) else left
+    return itself in walk(claim.right)
 
 
 def functions(reader: Reader) -> list[str]:
@@ -94,6 +104,8 @@ def edits(claim: Claim, reader: Reader) -> Iterator[Edit]:
     for node in walk(claim.right):
         if not isinstance(node, Shaped):
             yield from _of_node(claim.text, node, words)
+        if isinstance(node, Applied):
+            yield from _other_functions(claim.text, node.function, functions(reader))
     yield from _of_whole(claim, words)
 
 
@@ -132,10 +144,12 @@ def _of_node(text: str, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield from _terms(text, terms)
         case Product(factors=factors):
             yield from _factors(text, node, factors)
+        case Concatenation(parts=parts):
+            yield from _swaps(text, parts)
         case SumOver(body=body):
             inner = text[body.span[0] : body.span[1]]
             yield Edit(2, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(body)}: no sum")
-    if not isinstance(node, Number | Power | Sum | Product | SumOver | Quotient):
+    if not isinstance(node, Number | Power | Sum | Product | SumOver | Quotient | Negative):
         yield from _raised(text, node)
 
 
@@ -149,6 +163,21 @@ def _other_words(text: str, node: Node, symbol: Symbol, cotangent: bool, words: 
         else:
             cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
         yield Edit(cost, _replaced(text, node.span, word.latex), f"{plain(node)} should be {word.text}")
+
+
+def _other_functions(text: str, function: Node, names: Sequence[str]) -> Iterator[Edit]:
+    for name in names:
+        if isinstance(function, Symbol) and function.name != name:
+            other = Symbol(function.span, name)
+            yield Edit(2, _replaced(text, function.span, name), f"{plain(function)} should be {plain(other)}")
+
+
+def _swaps(text: str, parts: Sequence[Node]) -> Iterator[Edit]:
+    """Two blocks of a stack exchanged."""
+    for one, other in combinations(parts, 2):
+        first, second = (text[slice(*part.span)] for part in (one, other))
+        swapped = text[: one.span[0]] + second + text[one.span[1] : other.span[0]] + first + text[other.span[1] :]
+        yield Edit(2, swapped, f"{plain(one)} and {plain(other)} should change places")
 
 
 def _raised(text: str, node: Node) -> Iterator[Edit]:
@@ -225,5 +254,15 @@ def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
                 yield Edit(4, _replaced(text, (end, end), f" \\odot {latex}"), f"the factor {said} is missing")
         end = right.span[1]
         yield Edit(4, _replaced(text, (end, end), f" + {word.latex}"), f"the term {word.text} is missing")
-    start = right.span[0]
+    start, end = right.span
+    if isinstance(right, Sum):
+        for word in words:
+            whole = f"{word.latex} \\odot ({text[start:end]})"
+            yield Edit(4, _replaced(text, right.span, whole), f"the factor {word.text} is missing")
+    first = right.terms[0] if isinstance(right, Sum) else right
+    if isinstance(first, Negative):
+        inner = first.of
+        yield Edit(1, _replaced(text, (start, inner.span[0]), ""), f"the sign of {plain(inner)} should be +")
+    else:
+        yield Edit(2, _replaced(text, (start, start), "-"), f"the sign of {plain(first)} should be −")
     yield Edit(2, _replaced(text, (start, start), "\\sum_n "), "the sum over n is missing")
