@@ -53,7 +53,7 @@ Array = np.ndarray[Any, Any]
 GATE_ORDER = "igfo"
 
 # Backward coefficients are computed for as many steps at once as have about this many numbers, which the cache holds.
-_CHUNK = 1 << 17
+_CHUNK = 1 << 15
 
 
 class StepGradients(NamedTuple):
@@ -308,8 +308,6 @@ def forward(
     # Before the loop, for all t at once.
     # a = x · W_x + …
     matmul(_rows(x), W_x, out=_rows(tape.gates.reshape(T, N, 4 * H)))
-    scale_a = np.array([0.5, 1, 0.5, 0.5], x.dtype).reshape(-1, 1, 1)
-    shift_a = np.array([0.5, 0, 0.5, 0.5], x.dtype).reshape(-1, 1, 1)
     tmp = scratch.tmp
     tmp_2 = scratch.tmp_2
     a = scratch.a_blocks
@@ -350,10 +348,13 @@ def forward(
         # f = σ(a_f)
         # o = σ(a_o)
         # with σ(z) = ½ tanh(½ z) + ½, right for every real z
-        multiply(a, scale_a, out=a)
+        multiply(a[0], 0.5, out=a[0])
+        multiply(a[2:4], 0.5, out=a[2:4])
         tanh(a, out=gates)
-        multiply(gates, scale_a, out=gates)
-        add(gates, shift_a, out=gates)
+        multiply(gates[0], 0.5, out=gates[0])
+        add(gates[0], 0.5, out=gates[0])
+        multiply(gates[2:4], 0.5, out=gates[2:4])
+        add(gates[2:4], 0.5, out=gates[2:4])
         # c = f ⊙ c_prev + i ⊙ g
         multiply(f, c_prev, out=c)
         multiply(i, g, out=tmp_2)

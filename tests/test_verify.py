@@ -210,11 +210,31 @@ def test_circular_equations_give_nothing() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_composition_of_transposed_equations() -> None:
-    """dW_xᵀ = daᵀ · x says the same as eq 12 and must compose as well."""
-    turned = judged(r"\partial w_x^T = \partial a^T \cdot x_t")
-    assert turned.stated is not None
-    pairs = stated() | {12: (turned.due, turned.stated)}
+    """dW_xᵀ = daᵀ · x says the same as eq 12 and must compose as well, and so must a block's transpose."""
+    pairs = stated()
+    turned = {
+        12: r"\partial w_x^T = \partial a^T \cdot x_t",
+        9: r"\partial a_o^T = (\partial o_t \odot o_t \odot (1 - o_t))^T",
+    }
+    for number, text in turned.items():
+        judgement = judged(text)
+        assert judgement.stated is not None
+        pairs[number] = (judgement.due, judgement.stated)
     assert composing.compose(list(pairs.values()), READER.ground).holds
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(15, r"\partial b = \partial a"), (7, r"\partial a_i = b"), (12, r"\partial w_x = \partial a^T x_t")],
+)
+def test_composition_with_a_wrong_shape(number: int, text: str) -> None:
+    """An equation whose shape is wrong gives nothing, and is no reason to fall over."""
+    judgement = judged(text)
+    assert judgement.stated is not None
+    pairs = stated() | {number: (judgement.due, judgement.stated)}
+    results = composing.compose(list(pairs.values()), READER.ground).results
+    assert {name for name, problem in results.items() if problem} == OMITTED[number][0]
 
 
 def with_statements(*statements: Statement) -> Notes:

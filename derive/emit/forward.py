@@ -31,7 +31,6 @@ class ForwardCode:
 
     tape: tuple[Buffer, ...]
     scratch: tuple[Buffer, ...]
-    constants: tuple[str, ...]
     start: tuple[str, ...]
     hoisted: tuple[Block, ...]
     setup: tuple[str, ...]
@@ -59,7 +58,6 @@ class _Forward:
         return ForwardCode(
             tape=tuple(self.storage.tape_buffers()),
             scratch=(*self._scratch_buffers(inner), *scratch_buffers(whole, "T, ")),
-            constants=tuple(self._constants()),
             start=tuple(f"{name} = scratch.{name}" for name in whole.used),
             hoisted=hoisted,
             setup=setup,
@@ -141,18 +139,15 @@ class _Forward:
         return Block((self._declared(equation),), tuple(lines))
 
     def _activation(self, activation: Activation) -> Block:
+        """One tanh serves all blocks; those of σ are halved before and after, σ(z) = ½ tanh(½ z) + ½."""
         stack, gates = activation.stack.name, self.storage.gates_buffer(activation.stack.name)
         comments = [self._declared(equation) for equation in activation.equations]
-        if set(activation.functions) == {"tanh"}:
-            return Block(tuple(comments), (f"tanh({stack}, out={gates})",))
-        scale, shift = _constant_names(activation)
-        lines = (
-            f"multiply({stack}, {scale}, out={stack})",
-            f"tanh({stack}, out={gates})",
-            f"multiply({gates}, {scale}, out={gates})",
-            f"add({gates}, {shift}, out={gates})",
-        )
-        return Block((*comments, "with σ(z) = ½ tanh(½ z) + ½, right for every real z"), lines)
+        runs = sigmoid_runs(activation)
+        if runs:
+            comments.append("with σ(z) = ½ tanh(½ z) + ½, right for every real z")
+        before = [f"multiply({_run(stack, r)}, 0.5, out={_run(stack, r)})" for r in runs]
+        after = [f"{call}({_run(gates, r)}, 0.5, out={_run(gates, r)})" for r in runs for call in ("multiply", "add")]
+        return Block(tuple(comments), (*before, f"tanh({stack}, out={gates})", *after))
 
     # -- what the loop iterates over and what stands before it ---------------------------------------------------
 
@@ -250,16 +245,6 @@ class _Forward:
             yield Buffer(f"{array.name}_blocks", f"{len(array.labels)}, N, {sizes_of_block(array)}", "for every row")
         yield from scratch_buffers(scratch, "")
 
-    def _constants(self) -> Iterator[str]:
-        for activation in self.storage.activations.values():
-            if set(activation.functions) == {"tanh"}:
-                continue
-            scale, shift = _constant_names(activation)
-            ones = ", ".join("0.5" if f == "sigmoid" else "1" for f in activation.functions)
-            zeros = ", ".join("0.5" if f == "sigmoid" else "0" for f in activation.functions)
-            yield f"{scale} = np.array([{ones}], x.dtype).reshape(-1, 1, 1)"
-            yield f"{shift} = np.array([{zeros}], x.dtype).reshape(-1, 1, 1)"
-
 
 def sizes_of_block(array: Array) -> str:
     stack = stack_of(array)
@@ -267,8 +252,21 @@ def sizes_of_block(array: Array) -> str:
     return str(stack.dim)
 
 
-def _constant_names(activation: Activation) -> tuple[str, str]:
-    return f"scale_{activation.stack.name}", f"shift_{activation.stack.name}"
+def sigmoid_runs(activation: Activation) -> list[range]:
+    """The runs of neighbouring blocks that σ is applied to."""
+    runs: list[range] = []
+    for k, function in enumerate(activation.functions):
+        if function == "sigmoid":
+            if runs and runs[-1].stop == k:
+                runs[-1] = range(runs[-1].start, k + 1)
+            else:
+                runs.append(range(k, k + 1))
+    return runs
+
+
+def _run(array: str, blocks: range) -> str:
+    """Some blocks of a stacked array."""
+    return f"{array}[{blocks.start}]" if len(blocks) == 1 else f"{array}[{blocks.start}:{blocks.stop}]"
 
 
 def _has_product(form: Form) -> bool:

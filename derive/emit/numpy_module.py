@@ -203,7 +203,7 @@ def _renamed(one: Argument) -> Argument:
 
 
 def _forward(code: ForwardCode) -> dict[str, object]:
-    return {"forward": code, "tape": code.tape, "scratch": code.scratch, "constants": code.constants}
+    return {"forward": code, "tape": code.tape, "scratch": code.scratch}
 
 
 def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:

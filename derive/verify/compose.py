@@ -63,13 +63,17 @@ def _definitions(stated: Sequence[tuple[Tensor, Tensor]], program: Program) -> d
     blocks: dict[str, dict[int, Tensor]] = {}
     for cotangent, value in stated:
         assert isinstance(cotangent.expr, Entry)
-        name = cotangent.expr.name
+        if [axis.size for axis in value.axes] != [axis.size for axis in cotangent.axes]:
+            continue  # what has a wrong shape gives nothing
+        array = program.arrays[cotangent.expr.name]
         label = next((int(i) for i in cotangent.expr.indices if i.is_number), None)
+        own = array.tensor if label is None else array.tensor.block(array.labels[label])
+        # An equation of the transpose has the array's axes in the other order.
+        aligned = Tensor(value.read_along(cotangent.axes), own.axes)
         if label is not None:
-            blocks.setdefault(name, {})[label] = Tensor(value.read_along(cotangent.axes), cotangent.axes)
-        elif not _mentions(value.expr, name):
-            # An equation of the transpose has the array's axes in the other order.
-            whole[name] = Tensor(value.read_along(cotangent.axes), program.arrays[name].axes)
+            blocks.setdefault(array.name, {})[label] = aligned
+        elif not _mentions(value.expr, array.name):
+            whole[array.name] = aligned
     for name, parts in blocks.items():
         labels = program.arrays[name].labels
         if name not in whole and len(parts) == len(labels):
