@@ -150,6 +150,15 @@ def test_column_for_a_vector_is_a_remark() -> None:
     assert judged("\\overset{(1,4H)}{\\partial b} = \\sum_n \\partial a").holds is False
 
 
+def test_numerator_that_does_not_matter_is_remarked_on() -> None:
+    """∂Y/∂X with an upstream factor is the cotangent of X by convention; that Y is nonsense is worth a word."""
+    text = r"\frac{{\partial {}}}{{\partial o_t}} = d_{{next-h}} \tanh(c_t)"
+    assert judged(text.format("h_t")).remarks == ()
+    assert judged(text.format("J")).remarks == ()
+    assert judged(text.format("w_x")).remarks == ("w_x does not depend on o_t",)
+    assert judged(text.format("c_t")).remarks == ("c_t does not depend on o_t",)
+
+
 NOT_UNDERSTOOD = {
     r"\partial q_t = i_t": "'q_t'",
     r"i_t = q_t": "'q_t'",

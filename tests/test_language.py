@@ -12,7 +12,7 @@ from derive.cell import Cell, dims, parameter, sequence, sigmoid, stack, state, 
 from derive.cells import CELLS
 from derive.errors import CellError
 from derive.index import Entry, Index, Sigma
-from derive.program import Array, Equation, Program
+from derive.program import Array, Equation, Program, tidy
 from derive.show import UNICODE, equation_text
 
 N, D, H = dims("N D H")
@@ -217,6 +217,15 @@ def test_operators_mean_what_they_say() -> None:
         "r": v**2 - u / 3,
         "s": 3 / (u + 2) - v / u,
     }
+
+
+def test_standing_names_are_not_captured() -> None:
+    """Σ_k u[k] · (Σ_h′ W[k, h′])²: k becomes h′, and the inner h′ something else, or the sum is another one."""
+    k, inner = Index("k", H), Index("h′", H)
+    value = Sigma(Entry("u", k) * (1 + Sigma(Entry("W", k, inner), inner)) ** 2, k)
+    tidied = tidy(value, [h])
+    first, second = Index("h′", H), Index("h′′", H)
+    assert tidied == Sigma(Entry("u", first) * (1 + Sigma(Entry("W", first, second), second)) ** 2, first)
 
 
 def test_class_name_becomes_snake_case() -> None:

@@ -306,19 +306,22 @@ TOO_MUCH = {
 @pytest.mark.parametrize("case", TOO_MUCH)
 def test_hostile_input_ends_quickly_with_an_error(case: str) -> None:
     """No RecursionError, no hang, no crash: whatever stands in a notes file, the answer is one line."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NotesError):
         parse_claim(TOO_MUCH[case], FUNCTIONS)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("row", ["(N)" + " " * (LONGEST - 10) + "x", "(N" + ",N" * (LONGEST // 2 - 10)])
 def test_longest_lines_take_no_time(row: str) -> None:
     """The pattern for rows of shapes must not try exponentially or quadratically many ways to match."""
-    start = time.perf_counter()
-    with pytest.raises(NotesError):
-        parse_claim(row, FUNCTIONS)
-    assert time.perf_counter() - start < 0.2
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        with pytest.raises(NotesError):
+            parse_claim(row, FUNCTIONS)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.1
 
 
 WORDS = r"\frac \sum \tanh \sigma \partial \overset \odot \cdot \text \hat \mathrm \left \quad \foo"

@@ -16,6 +16,7 @@ from sympy import Integer, KroneckerDelta, tanh
 from derive.equality import cases
 from derive.errors import HandgradError
 from derive.evaluate import EXACT, REAL, evaluate
+from derive.functions import sigmoid
 from derive.index import Entry, Index, Sigma
 from derive.normal import TooLargeError, normal
 from tests.index_rewrites import changed, rewritten
@@ -53,7 +54,7 @@ def test_equivalent_rewritings_have_one_normal_form(tree: Tree, seed: int) -> No
     assert normal(expression(tree)) == normal(expression(other))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(trees(), seeds)
 def test_different_expressions_have_different_normal_forms(tree: Tree, seed: int) -> None:
     """One normal form for two different expressions would be a proof of something wrong."""
@@ -62,7 +63,7 @@ def test_different_expressions_have_different_normal_forms(tree: Tree, seed: int
         assert normal(expression(tree)) != normal(expression(other))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trees(), trees())
 def test_unrelated_expressions_have_different_normal_forms(one: Tree, other: Tree) -> None:
     """As above, for two expressions that have nothing to do with each other."""
@@ -77,7 +78,7 @@ def evaluated(tree: Tree, arrays: Mapping[str, Any], arithmetic: Any) -> Any:
     return np.broadcast_to(found, (SIZES["N"], SIZES["H"])).ravel()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(trees(), seeds)
 def test_evaluation_in_floating_point(tree: Tree, seed: int) -> None:
     """The numeric check of every verdict and each counterexample's numbers come from this evaluator."""
@@ -86,7 +87,7 @@ def test_evaluation_in_floating_point(tree: Tree, seed: int) -> None:
     np.testing.assert_allclose(evaluated(tree, arrays, REAL), due, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(trees().filter(lambda tree: not has_function(tree)), seeds)
 def test_exact_evaluation_is_exact(tree: Tree, seed: int) -> None:
     """“exact at small shapes” must not mean “up to rounding”: rationals are compared with ==."""
@@ -140,7 +141,10 @@ IDENTITIES = {
         Sigma(Entry("W", h, j) * Entry("W", j, h) * Entry("u", h), h, j),
         Sigma(Entry("W", j, h) * Entry("W", h, j) * Entry("u", j), h, j),
     ),
-    "cancelled factor frees its index": (Sigma(Entry("u", h) / Entry("u", h) * Entry("v", j), h), H * Entry("v", j)),
+    "cancelled factor frees its index": (
+        Sigma(Entry("u", h) / Sigma(KroneckerDelta(h, k) * Entry("u", k), k) * Entry("v", j), h),
+        H * Entry("v", j),
+    ),
 }
 
 
@@ -174,6 +178,16 @@ def test_evaluating_an_unknown_symbol_is_an_error() -> None:
     """A dimension without a size must not be taken for anything."""
     with pytest.raises(HandgradError, match="cannot evaluate N"):
         evaluate(N * Entry("u", h), (h,), {"u": np.ones(2)}, {H: 2}, REAL)
+
+
+def test_opaque_functions_have_the_symmetries_that_sympy_uses() -> None:
+    """SymPy turns tanh(−z) into −tanh(z): an opaque tanh that is not odd would make right equations undecided."""
+    value = np.array([Fraction(3, 4), Fraction(-3, 4), Fraction(0)])
+    found = list(evaluate(tanh(Entry("u", h)), (h,), {"u": value}, {H: 3}, EXACT))
+    assert found[0] == -found[1] != 0
+    assert found[2] == 0
+    other = list(evaluate(sigmoid(Entry("u", h)), (h,), {"u": value}, {H: 3}, EXACT))
+    assert len({abs(one) for one in [*found, *other]}) == 5
 
 
 def test_sum_hides_an_index_of_the_same_name() -> None:

@@ -14,7 +14,11 @@ def _settings() -> dict:
 
 
 def test_every_package_is_listed() -> None:
-    found = {p.parent.relative_to(ROOT).as_posix().replace("/", ".") for s in SHIPPED for p in (ROOT / s).rglob("__init__.py")}
+    found = {
+        p.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for s in SHIPPED
+        for p in (ROOT / s).rglob("__init__.py")
+    }
     assert found == set(_settings()["packages"])
 
 

@@ -201,11 +201,11 @@ def test_composition_detects_a_wrong_equation() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_circular_equations_give_nothing() -> None:
-    """dc = dc is true and useless; the composition must neither accept it nor run in circles."""
-    dc = READER.ground.program.arrays["dc"].tensor
-    pairs = stated() | {2: (dc, dc)}
-    composition = composing.compose(list(pairs.values()), READER.ground)
-    assert all(composition.results.values())
+    """dc = dc, or di = dg and dg = di: the composition must neither accept it nor run in circles."""
+    dc, di, dg = (READER.ground.program.arrays[name].tensor for name in ("dc", "di", "dg"))
+    for circle in ({2: (dc, dc)}, {3: (di, dg), 4: (dg, di)}):
+        results = composing.compose(list((stated() | circle).values()), READER.ground).results
+        assert {name for name, problem in results.items() if problem} >= WHOLE_GATES
 
 
 @pytest.mark.usefixtures("quick")

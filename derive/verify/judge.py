@@ -10,11 +10,12 @@ from typing import Literal
 from sympy import KroneckerDelta, Mul, S
 
 from derive.equality import Decision, Ground, Method
-from derive.errors import NotesError, ShapeError
+from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import FUNCTIONS
 from derive.index import Entry, Index
 from derive.normal import normal_terms
 from derive.notes.meaning import Reader
+from derive.notes.plain import plain
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -67,6 +68,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     """
     kind, reader, due = target(claim, reader)
     complaints, remarks = shape_claims(claim, reader)
+    remarks += idle_numerator(claim, kind, reader)
     try:
         meanings = reader.meanings(claim.right)
     except ShapeError as error:
@@ -217,6 +219,18 @@ def shape_claims(claim: Claim, reader: Reader) -> tuple[tuple[str, ...], tuple[s
         else:
             complaints.append(f"shape ({wanted}) is written where the derivation has {shape_text(found[0])}")
     return tuple(complaints), tuple(remarks)
+
+
+def idle_numerator(claim: Claim, kind: Kind, reader: Reader) -> tuple[str, ...]:
+    """In ∂Y/∂X = upstream · …, which is the cotangent of X whatever Y is: a remark if Y has nothing to do with X."""
+    match bare(claim.left):
+        case Quotient(numerator=Differential(of=above), denominator=Differential(of=below)) if kind == "cotangent":
+            try:
+                idle = reader.jacobian(above, below).expr == 0
+            except HandgradError:  # a name for the loss, which need not be declared
+                return ()
+            return (f"{plain(above)} does not depend on {plain(below)}",) if idle else ()
+    return ()
 
 
 def _shaped(claim: Claim) -> Iterator[Shaped]:
