@@ -33,8 +33,8 @@ class Arithmetic:
 
 @cache
 def _is_odd(name: str) -> bool:
-    z, function = Dummy("z"), FUNCTIONS[name]
-    return bool(function(-z) == -function(z))
+    z, function = Dummy("z"), FUNCTIONS.get(name)
+    return function is not None and bool(function(-z) == -function(z))
 
 
 def _opaque(name: str, value: Fraction) -> Fraction:

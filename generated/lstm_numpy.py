@@ -1,4 +1,6 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000): forward and backward, one step and whole sequences, in NumPy.
+"""Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000).
+
+Forward and backward, one step and whole sequences, in NumPy.
 
 Forward
     a = x · W_x + h_prev · W_h + b
@@ -118,7 +120,10 @@ def step_forward(
         c (N, H),
         and the cache for `step_backward`.
     """
-    sizes, dtype = _sizes({"x": x, "h_prev": h_prev, "c_prev": c_prev, "W_x": W_x, "W_h": W_h, "b": b}, _STEP_SHAPES), x.dtype
+    arguments = {
+        "x": x, "h_prev": h_prev, "c_prev": c_prev, "W_x": W_x, "W_h": W_h, "b": b
+    }
+    sizes, dtype = _sizes(arguments, _STEP_SHAPES), x.dtype
     # a = x · W_x + h_prev · W_h + b
     a = x @ W_x + h_prev @ W_h + b
     a_i, a_g, a_f, a_o = np.split(a, 4, axis=1)
@@ -136,7 +141,10 @@ def step_forward(
     tanh_c = np.tanh(c)
     # h = o ⊙ tanh(c)
     h = o * tanh_c
-    return h, c, StepCache(x, h_prev, c_prev, W_x, W_h, i, g, f, o, tanh_c, sizes, dtype)
+    cache = StepCache(
+        x, h_prev, c_prev, W_x, W_h, i, g, f, o, tanh_c, sizes, dtype
+    )
+    return h, c, cache
 
 
 def step_backward(
@@ -151,7 +159,9 @@ def step_backward(
         d_next_c: (N, H)
         cache: what `step_forward` returned.
     """
-    x, h_prev, c_prev, W_x, W_h, i, g, f, o, tanh_c, sizes, dtype = cache
+    (
+        x, h_prev, c_prev, W_x, W_h, i, g, f, o, tanh_c, sizes, dtype
+    ) = cache
     d_next_h = _cotangent("d_next_h", d_next_h, ((1, "N"), (1, "H")), sizes, dtype)
     d_next_c = _cotangent("d_next_c", d_next_c, ((1, "N"), (1, "H")), sizes, dtype)
     # eq 2: dc = d_next_h ⊙ o ⊙ (1 − tanh²(c)) + d_next_c
@@ -295,7 +305,10 @@ def forward(
         c (N, H),
         and the cache for `backward`. The results are views of the cache: copy them before changing them.
     """
-    sizes = _sizes({"x": x, "h0": h0, "c0": c0, "W_x": W_x, "W_h": W_h, "b": b}, _SHAPES)
+    arguments = {
+        "x": x, "h0": h0, "c0": c0, "W_x": W_x, "W_h": W_h, "b": b
+    }
+    sizes = _sizes(arguments, _SHAPES)
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dtype = x.dtype
     if workspace is None:

@@ -24,7 +24,7 @@ QUANTITIES = {
     **dict.fromkeys(("i_t", "g_t", "f_t", "o_t", "c_t", "h_t", "d_{next-h}", "d_{next-c}"), "NH"),
 }
 SEEDS = ("d_{next-h}", "d_{next-c}")
-FUNCTIONS = {r"\tanh": np.tanh, r"\sigma": lambda z: 1 / (1 + np.exp(-z))}
+FUNCTIONS: dict[str, Any] = {r"\tanh": np.tanh, r"\sigma": lambda z: 1 / (1 + np.exp(-z))}
 
 
 def sym(name: str) -> Formula:

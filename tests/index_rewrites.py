@@ -193,16 +193,12 @@ def _other(part: Tree, chance: random.Random) -> Tree:
             like = [other for other, need in ARRAYS.items() if need == ARRAYS[name] and other != name]
             return ("entry", chance.choice(like), indices) if like else ("num", 2)
         case ("add" | "mul") as kind, first, *rest:
-            dropped = rest if len(rest) > 1 else rest[0][1:] if rest[0][0] == kind else None
-            return (
-                (kind, *dropped)
-                if dropped
-                else chance.choice([rest[0], ("mul" if kind == "add" else "add", first, *rest)])
-            )
+            options: list[Tree] = [("mul" if kind == "add" else "add", first, *rest), *rest]
+            return (kind, *rest) if len(rest) > 1 else chance.choice(options)
         case "pow", base, exponent:
             return ("pow", base, 3 if exponent == 2 else 1)
         case "fn", name, argument:
             return ("fn", "tanh" if name == "sigmoid" else "sigmoid", argument)
-        case "sum", _, body if not free(part) ^ free(body):
+        case "sum", _, tuple(body) if not free(part) ^ free(body):
             return body
     return ("add", part, ("num", 1))

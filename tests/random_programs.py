@@ -33,7 +33,7 @@ class Formula:
 
 
 def sigmoid(z: Any) -> Any:
-    return 1 / (1 + anp.exp(-z))
+    return (1 + anp.tanh(z / 2)) / 2
 
 
 def named(array: Array) -> Formula:
@@ -122,7 +122,7 @@ def random_twin(seed: int) -> Twin:
     equations: list[Equation] = []
     for name in ("p", "q", "r"):
         one = formula(chance, known, chance.randint(1, 3))
-        array = Array(name, tuple(axis.size for axis in one.tensor.axes))  # type: ignore[misc]
+        array = Array(name, tuple(axis.size for axis in one.tensor.axes))
         equations.append(define(array, one.tensor))
         formulas[name] = one
         known += [named(array)] * 2  # later equations should mostly use the earlier ones
@@ -131,7 +131,7 @@ def random_twin(seed: int) -> Twin:
 
 def flat_shape(array: Array) -> tuple[int, ...]:
     """The shape with stacked axes as one, as plain NumPy has it."""
-    return tuple(2 * SIZES[H] if axis.size == PAIR else SIZES[axis.size] for axis in array.axes)  # type: ignore[index]
+    return tuple(2 * SIZES[H] if axis.size == PAIR else SIZES[axis.size] for axis in array.axes)
 
 
 def split_shape(array: Array) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import grad
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Function, Integer, KroneckerDelta, exp, tanh
 
@@ -122,6 +122,10 @@ def test_function_of_a_sum_is_said_in_every_cotangent() -> None:
 # -- against autograd ----------------------------------------------------------------------------------------------
 
 
+# A derivative that is constantly zero is one, but autograd warns of it.
+independent = pytest.mark.filterwarnings("ignore:Output seems independent of input")
+
+
 def loss_of(twin: Twin, seeds: dict[str, Any], outputs: tuple[str, ...]) -> Any:
     def loss(inputs: dict[str, Any]) -> Any:
         values = twin.values(inputs)
@@ -140,6 +144,7 @@ def run_flat(program: Program, values: dict[str, Any]) -> dict[str, np.ndarray]:
     return run(program, split, SIZES, REAL)
 
 
+@independent
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6))
 def test_random_programs_against_autograd(seed: int) -> None:
@@ -155,6 +160,7 @@ def test_random_programs_against_autograd(seed: int) -> None:
         assert_close(found[f"d{name}"] if f"d{name}" in found else found[f"d_next_{name}"], due[name])
 
 
+@independent
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 10**6))
 def test_vjp_of_vjp_of_random_programs_against_autograd(seed: int) -> None:
@@ -168,7 +174,6 @@ def test_vjp_of_vjp_of_random_programs_against_autograd(seed: int) -> None:
     inputs = {name: given_[name] for name in INPUTS}
 
     first = grad(loss_of(twin, seeds, twin.program.outputs))
-    assume(np.any(first(inputs)["W"]))  # autograd does not differentiate a constant
     due = grad(lambda inputs: anp.sum(first(inputs)["W"] * given_["b_next_dW"]))(inputs)
     found = run_flat(second, given_)
     for name in ("x", "V", "u"):
@@ -265,7 +270,7 @@ def test_output_used_further_adds_its_seed() -> None:
 
 
 @pytest.mark.parametrize("what", [{"wrt": ["q"]}, {"outputs": ["q"]}])
-def test_unknown_names_are_refused(what: dict[str, list[str]]) -> None:
+def test_unknown_names_are_refused(what: dict[str, Any]) -> None:
     """A mistyped name must not give an empty program."""
     with pytest.raises(CellError, match="cell lstm: vjp of 'q'"):
         vjp(LSTM, **what)

@@ -19,7 +19,7 @@ N, D, H = dims("N D H")
 gates = stack("igfo", H)
 n, d, h = Index("n", N), Index("d", D), Index("h", H)
 
-LANGUAGE = {one.__name__: one for one in (Cell, parameter, sequence, state)}
+LANGUAGE: dict[str, Any] = {one.__name__: one for one in (Cell, parameter, sequence, state)}
 LANGUAGE |= {"tanh": tanh, "N": N, "D": D, "H": H, "gates": gates}
 PRELUDE = """
 class Broken(Cell):

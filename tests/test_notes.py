@@ -99,7 +99,7 @@ def test_every_claim_is_parsed_with_declared_symbols() -> None:
 
 def test_symbols_stand_for_things_of_the_cell() -> None:
     """A symbol for nothing would be an error at the first use only."""
-    names = vars(type(CELLS["lstm"])) and {array.name for array in CELLS["lstm"].arrays.values()}
+    names = {array.name for array in CELLS["lstm"].arrays.values()}
     for target in NOTES.symbols.values():
         name, _, label = target.partition(".")
         assert name in names | set(FUNCTIONS) | {"d_next_h", "d_next_c"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from sympy import Integer
 
@@ -19,11 +20,11 @@ from derive.plan.schedule import schedule
 from derive.program import Array, Program
 from derive.show import UNICODE, equation_text
 
-_RESERVED = {
-    "T", "buffers", "cache", "calls", "count", "dtype", "gradients", "np", "scratch", "sizes", "steps", "stop",
-    "tape", "workspace",
-}  # fmt: skip
 _UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
+_RESERVED = {
+    *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "gradients", "max", "np",
+    "range", "scratch", "sizes", "slice", "steps", "stop", "tape", "workspace", "zip",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def _step(cell: Program, derived: Program, numbers: Mapping[str, str]) -> dict[s
         "step_cotangent_names": ", ".join(cotangent.name for cotangent in cotangents),
         "step_result_types": ", ".join("Array" for _ in results),
         "step_result_names": names,
-        "step_arguments": _items(inputs),
-        "step_cache_names": ", ".join([*code.cache, "sizes", "dtype"]),
+        "step_arguments": wrap(_items(inputs), width=100),
+        "step_cache_names": wrap(", ".join([*code.cache, "sizes", "dtype"]), width=100),
         "step_gradient_names": ", ".join(COTANGENT + i.name for i in inputs),
     }
 
@@ -175,7 +176,7 @@ def _sequence(cell: Program) -> dict[str, object]:
     return {
         "inputs": inputs,
         "first_input": inputs[0].name,
-        "arguments": _items(inputs),
+        "arguments": wrap(_items(inputs), width=100),
         "results": results,
         "result_types": ", ".join("Array" for _ in results),
         "result_sources": ", ".join([*sources, *(f"tape.{name}[T]" for name in last)]),
