@@ -1,4 +1,4 @@
-"""The command line: ``handgrad verify``, ``handgrad show``, ``handgrad generate``."""
+"""The command line: ``handgrad verify``, ``check``, ``show`` and ``generate``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from derive.cells import CELLS
 from derive.emit.files import compare, render_all, write
 from derive.errors import HandgradError
 from derive.notes import load_notes
+from derive.notes.document import read_document
 from derive.program import Program
 from derive.show import UNICODE, equation_text, latex_style
 from derive.verify.check import check_notes
-from derive.verify.report import as_json, print_report
+from derive.verify.documents import check_document
+from derive.verify.report import as_json, findings_as_json, print_findings, print_report
 
 app = typer.Typer(
     add_completion=False,
@@ -68,6 +70,32 @@ def verify(
     else:
         print_report(report, _console())
     raise typer.Exit(0 if report.holds else 1)
+
+
+@app.command()
+def check(
+    notes: Annotated[Path, typer.Argument(help="A Markdown or LaTeX file; its front matter names the cell.")],
+    as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
+) -> None:
+    """Judge every equation of a document. Exit 1 if one is wrong, else 3 if one is not understood or undecided."""
+    document = read_document(_text(notes), is_tex=notes.suffix == ".tex")
+    with progress("check", len(document.passages)) as step:
+        findings = check_document(document, notes.name, lambda statement: step(statement.id))
+    if as_json_:
+        print(json.dumps(findings_as_json(findings), ensure_ascii=False, indent=2))
+    else:
+        print_findings(findings, notes.name, _console())
+    kinds = {one.finding for one in findings}
+    raise typer.Exit(1 if "wrong" in kinds else 3 if kinds - {"holds"} else 0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HandgradError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise HandgradError(f"cannot read {path}: it is no UTF-8 text") from None
 
 
 @app.command()

@@ -44,12 +44,13 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\S", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SPACING = {"\\,", "\\;", "\\:", "\\!", "\\ ", "~", "\\quad", "\\qquad", "\\left", "\\right", "\\big", "\\Big", "\\\\"}
 _OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "⊙", "\\cdot": "·", "\\times": "·"}
-_FONTS = {"\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\text", "\\operatorname"}
+_FONTS = {"\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\mathcal", "\\text", "\\operatorname"}
 _ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}
 _GREEK = {f"\\{name}" for name in GREEK}
 _TRANSPOSES = {"T", "\\top", "\\intercal"}
 _BRACKETS = {"(": ")", "[": "]"}
 _CLOSERS = {")", "]", "}", ",", "=", "+", "-", ".", ";"}
+_TIME = re.compile(r"(?:\(|\[|<|\\langle)?(t(?:[+-]1)?)(?:\)|\]|>|\\rangle)?")
 _SHAPE_ROW = re.compile(r"\s*(?:\(\s*\d*[A-Z]\s*(?:,\s*(?:\d*[A-Z]|\d+)\s*)*,?\)\s*(?:\\q?quad\s*)?)+")
 _SHAPE = re.compile(r"\(([^()]*)\)")
 
@@ -69,6 +70,19 @@ def tokens(text: str) -> list[Token]:
 def check_length(text: str) -> None:
     if len(text) > LONGEST:
         raise NotesError(f"a formula of {len(text)} characters, which begins with {text[:40]!r}; {LONGEST} are allowed")
+
+
+def symbol_name(latex: str) -> str:
+    """The canonical name of one symbol: ``h_{t-1}`` and ``h^{(t-1)}`` are h_t-1.
+
+    Raises:
+        NotesError: if it is not one symbol.
+    """
+    check_length(latex)
+    parser = Parser(latex, tokens(latex), frozenset())
+    name = parser.symbol().name
+    parser.end()
+    return name
 
 
 def parse_claim(text: str, functions: Collection[str]) -> Claim:
@@ -219,6 +233,8 @@ class Parser:
     def is_differential(self) -> bool:
         if self.next == "\\partial":
             return True
+        if self.next == "\\delta":  # δc is the cotangent of c, δ_t a symbol of its own
+            return self.peek(1).isalpha() or self.peek(1) in _GREEK | _ACCENTS
         if self.next == "\\mathrm" and [self.peek(k) for k in (1, 2, 3)] == ["{", "d", "}"]:
             raise self.unknown("write the differential as a plain d")
         return self.next == "d" and (self.peek(1).isalpha() or self.peek(1) in _GREEK | self.functions | _ACCENTS)
@@ -343,10 +359,25 @@ class Parser:
             name = self.raw()
         elif token in _ACCENTS:
             name = f"{token}{{{self.script()}}}"
-        if self.next == "_":
-            self.take()
-            name = f"{name}_{self.script()}"
-        return Symbol(self.since(start), name)
+        labels: list[str] = []
+        times: list[str] = []
+        taken: set[str] = set()
+        while self.next not in taken and (self.next == "_" or self.is_time_above()):
+            taken.add(self.take().text)
+            for part in self.script().split(","):
+                found = _TIME.fullmatch(part)
+                (times if found else labels).append(found[1] if found else part)
+        return Symbol(self.since(start), "_".join([name, *labels, *times]))
+
+    def is_time_above(self) -> bool:
+        """Whether a superscript follows that is a time: ``^{(t)}``, ``^{\\langle t-1 \\rangle}``."""
+        if self.next != "^" or self.peek(1) != "{":
+            return False
+        place = self.position
+        self.take()
+        found = _TIME.fullmatch(self.script())
+        self.position = place
+        return found is not None
 
     def script(self) -> str:
         """A subscript or superscript as plain text: ``t``, ``next-h``, ``T``."""

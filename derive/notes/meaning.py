@@ -38,6 +38,7 @@ from derive.notes.syntax import (
 )
 from derive.tensor import Tensor, concatenate, elementwise
 
+LOSSES = {"L", "E", "J", "C", "\\ell", "loss", "Loss"}
 MOST_MEANINGS = 64
 
 # A thunk, so that one that does not fit is one alternative fewer and not the end.
@@ -99,6 +100,18 @@ class Reader:
         """The function that a symbol names, if it names one."""
         target = self.symbols.get(node.name) if isinstance(node, Symbol) else None
         return target if target in FUNCTIONS else None
+
+    def spelled(self, target: str) -> str | None:
+        """The notes' first symbol for an array or block, if they have one."""
+        return next((name for name, meant in self.symbols.items() if meant == target), None)
+
+    def is_loss(self, numerator: Node) -> bool:
+        """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing else."""
+        match numerator:
+            case Differential(of=Symbol(name=name)):
+                letter = name.partition("_")[0]
+                return letter in LOSSES and name not in self.symbols and name not in self.defined
+        return False
 
     def quantity(self, name: str) -> Tensor:
         """The tensor of a symbol."""
@@ -191,7 +204,10 @@ class Reader:
 
     def _quotient(self, node: Quotient) -> Iterator[Attempt]:
         above, below = node.numerator, node.denominator
-        if isinstance(above, Differential) and isinstance(below, Differential):
+        if self.is_loss(above) and isinstance(below, Differential) and isinstance(below.of, Symbol):
+            symbol = below.of
+            yield lambda: self.cotangent(symbol)
+        elif isinstance(above, Differential) and isinstance(below, Differential):
             yield lambda: self.jacobian(above.of, below.of)
         else:
             yield from self._each(lambda one, other: one / other, above, below)

@@ -8,14 +8,14 @@ from time import perf_counter
 
 from sympy import factor_terms
 
-from derive.calculus import vjp
+from derive.calculus import COTANGENT, vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
 from derive.errors import HandgradError, NotesError
 from derive.index import Entry
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
-from derive.notes.latex import parse_claim
+from derive.notes.latex import parse_claim, symbol_name
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
 from derive.notes.syntax import Claim
@@ -37,6 +37,7 @@ class Verdict:
         derived: what the derivation has, in LaTeX and the notes' symbols.
         difference: if it does not hold as written, a sentence that names the term.
         correction: the corrected claim in the notes' own LaTeX.
+        gives, uses: the array or block that it is about, and those that its right side mentions.
     """
 
     statement: Statement
@@ -50,6 +51,8 @@ class Verdict:
     counterexample: Counterexample | None
     remarks: tuple[str, ...]
     seconds: float
+    gives: str | None = None
+    uses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,21 +76,34 @@ def check_notes(notes: Notes, progress: Callable[[Statement], None] = lambda _: 
     Raises:
         NotesError: if the notes' cell or one of their symbols is unknown.
     """
-    if notes.cell not in CELLS:
-        raise NotesError(f"the notes are on the cell {notes.cell!r}; known cells: {', '.join(CELLS)}")
+    verdicts, reader = judge_statements(notes, progress)
+    return Report(notes, verdicts, compose(list(_stated(notes, reader)), reader.ground))
+
+
+def judge_statements(
+    notes: Notes, progress: Callable[[Statement], None] = lambda _: None
+) -> tuple[tuple[Verdict, ...], Reader]:
+    """A verdict on every statement, and the reader with what the notes define.
+
+    Raises:
+        NotesError: if the notes' cell or the spelling of one of their symbols is unknown.
+    """
     reader = reader_of(notes)
     verdicts = []
     for statement in notes.statements:
         progress(statement)
         verdict, reader = _verdict(statement, reader)
         verdicts.append(verdict)
-    return Report(notes, tuple(verdicts), compose(list(_stated(notes, reader)), reader.ground))
+    return tuple(verdicts), reader
 
 
 def reader_of(notes: Notes) -> Reader:
     """A reader of formulas in the notes' symbols, on the derived program of their cell."""
+    if notes.cell not in CELLS:
+        raise NotesError(f"the notes are on the cell {notes.cell!r}; known cells: {', '.join(CELLS)}")
     ground = Ground(vjp(CELLS[notes.cell]))
-    return Reader(ground, {name.replace("{", "").replace("}", ""): target for name, target in notes.symbols.items()})
+    symbols = {symbol_name(latex): str(target) for latex, target in notes.symbols.items()}
+    return Reader(ground, symbols)
 
 
 def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
@@ -137,8 +153,16 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         counterexample=example,
         remarks=written.remarks,
         seconds=perf_counter() - start,
+        gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
+        uses=_mentioned(written.stated) if written.stated else frozenset(),
     )
     return verdict, reader
+
+
+def _mentioned(tensor: Tensor) -> frozenset[str]:
+    """The arrays in an expression, a block with its number: ``da[2]``."""
+    numbers = ((e.name, [int(i) for i in e.indices if i.is_number]) for e in tensor.expr.atoms(Entry))
+    return frozenset(f"{name}{block}" if block else name for name, block in numbers)
 
 
 def _without_edit(judgement: Judgement, reader: Reader) -> str:
@@ -167,15 +191,14 @@ def _right_side(judgement: Judgement, reader: Reader) -> str:
 
 
 def _notes_names(reader: Reader, judgement: Judgement) -> Callable[[str, str | None], str]:
-    symbols = {target: name for name, target in reader.symbols.items()} if judgement.kind != "rule" else {}
-
     def names(name: str, label: str | None) -> str:
+        if judgement.kind == "rule":
+            return latex_name(name, label)
         target = f"{name}.{label}" if label else name
-        if target in symbols:
-            return latex_name(symbols[target])
-        if target[:1] == "d" and target[1:] in symbols:
-            return rf"\partial {latex_name(symbols[target[1:]])}"
-        return latex_name(name, label)
+        if symbol := reader.spelled(target):
+            return latex_name(symbol)
+        symbol = reader.spelled(target.removeprefix(COTANGENT)) if target.startswith(COTANGENT) else None
+        return rf"\partial {latex_name(symbol)}" if symbol else latex_name(name, label)
 
     return names
 

@@ -73,12 +73,12 @@ def _mentioned(expr: Expr, judgement: Judgement) -> Iterator[tuple[str, Tensor]]
 
 def _symbol(target: str, reader: Reader, judgement: Judgement) -> str:
     """The notes' symbol for an array, or the array's own name; a rule's variable stands for no array."""
-    names = {value: key for key, value in reader.symbols.items()} if judgement.kind != "rule" else {}
-    if target in names:
-        return names[target]
-    if target.startswith(COTANGENT) and target[1:] in names:
-        return f"∂{names[target[1:]]}"
-    return target
+    if judgement.kind == "rule":
+        return target
+    if name := reader.spelled(target):
+        return name
+    name = reader.spelled(target.removeprefix(COTANGENT)) if target.startswith(COTANGENT) else None
+    return f"∂{name}" if name else target
 
 
 def _plain(values: np.ndarray) -> Any:

@@ -97,7 +97,7 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
         case Differential(of=Symbol() as symbol) if reader.function(symbol) is None:
             return "cotangent", reader, reader.cotangent(symbol)
         case Quotient(numerator=Differential(of=above), denominator=Differential(of=Symbol() as below)):
-            if has_upstream(claim.right, reader):
+            if reader.is_loss(left.numerator) or has_upstream(claim.right, reader):
                 return "cotangent", reader, reader.cotangent(below)
             return "jacobian", reader, reader.jacobian(above, below)
         case Symbol() | Differential() | Applied():
@@ -114,7 +114,7 @@ def has_upstream(node: Node, reader: Reader) -> bool:
     The differential of a function is its derivative, and none.
     """
     if isinstance(node, Quotient):
-        return False
+        return reader.is_loss(node.numerator)
     if isinstance(node, Differential):
         return reader.function(node.of) is None
     if isinstance(node, Symbol):

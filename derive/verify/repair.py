@@ -236,11 +236,32 @@ def _factors(text: str, node: Product, factors: Sequence[Node]) -> Iterator[Edit
             between = text[before.span[1] : factor.span[0]]
             swapped = _replaced(text, (before.span[0], factor.span[1]), parts[1] + between + parts[0])
             yield Edit(2, swapped, f"{plain(before)} and {plain(factor)} should change places")
+            yield from _transposed_product(text, before, factor)
             if node.operators[position - 1] == "⊙":
                 dotted = _replaced(text, (before.span[1], factor.span[0]), " \\cdot ")
                 yield Edit(1, dotted, f"{plain(node)} should be a matrix product")
         else:
             yield Edit(2, _replaced(text, (factor.span[0], factors[1].span[0]), ""), sentence)
+
+
+def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
+    """Xᵀ · Y for its transpose Yᵀ · X, and X · Yᵀ for Y · Xᵀ."""
+    span = (left.span[0], right.span[1])
+    match left, right:
+        case Transpose(of=inner), _ if not isinstance(right, Transpose):
+            ends = ("^T", "")
+            turned = f"{plain(Transpose(right.span, right))} · {plain(inner)}"
+            parts = (right, inner)
+        case _, Transpose(of=inner) if not isinstance(left, Transpose):
+            ends = ("", "^T")
+            turned = f"{plain(inner)} · {plain(Transpose(left.span, left))}"
+            parts = (inner, left)
+        case _:
+            return
+    first, second = (text[slice(*part.span)] + end for part, end in zip(parts, ends, strict=True))
+    yield Edit(
+        2, _replaced(text, span, f"{first} \\cdot {second}"), f"{plain(left)} · {plain(right)} should be {turned}"
+    )
 
 
 def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,26 +11,71 @@ from rich.table import Table
 from rich.text import Text
 
 from derive.verify.check import Report, Verdict
+from derive.verify.documents import Found
 
 _MARKS = {True: Text("✓ holds", "green"), False: Text("✗ wrong", "bold red"), None: Text("? undecided", "yellow")}
+
+_FINDINGS = {
+    "holds": Text("✓ holds", "green"),
+    "wrong": Text("✗ wrong", "bold red"),
+    "not_understood": Text("? not understood", "yellow"),
+    "undecided": Text("? undecided", "yellow"),
+}
 
 
 def as_json(report: Report) -> list[dict[str, Any]]:
     """One object per claim, in the notes' order."""
+    return [_object(verdict) for verdict in report.verdicts]
+
+
+def findings_as_json(findings: Sequence[Found]) -> list[dict[str, Any]]:
+    """One object per equation of a document: a claim's, with its line, the finding and what it inherits."""
     return [
-        {
-            "id": verdict.statement.id,
-            "as_written": verdict.statement.latex,
-            "reading": verdict.statement.reading,
-            "holds_as_written": verdict.holds_as_written,
-            "holds_as_read": verdict.holds_as_read,
-            "derived": verdict.derived,
-            "method": verdict.method,
-            "difference": verdict.difference,
-            "counterexample": asdict(verdict.counterexample) if verdict.counterexample else None,
-        }
-        for verdict in report.verdicts
+        {**_object(one.verdict), "verdict": one.finding, "line": one.line, "inherits": list(one.inherits)}
+        for one in findings
     ]
+
+
+def _object(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "id": verdict.statement.id,
+        "as_written": verdict.statement.latex,
+        "reading": verdict.statement.reading,
+        "holds_as_written": verdict.holds_as_written,
+        "holds_as_read": verdict.holds_as_read,
+        "derived": verdict.derived,
+        "method": verdict.method,
+        "difference": verdict.difference,
+        "counterexample": asdict(verdict.counterexample) if verdict.counterexample else None,
+    }
+
+
+def print_findings(findings: Sequence[Found], title: str, console: Console) -> None:
+    """The table of a document's equations, then each that is wrong or not understood, then the counts."""
+    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column("equation", no_wrap=True)
+    table.add_column("line", justify="right")
+    table.add_column("reads", ratio=1)
+    table.add_column("verdict", no_wrap=True)
+    for one in findings:
+        inherits = Text(f"\n  builds on {', '.join(one.inherits)}", "dim") if one.inherits else ""
+        verdict = Text.assemble(_FINDINGS[one.finding], inherits)
+        table.add_row(Text(one.verdict.statement.id), str(one.line), Text(one.verdict.text), verdict)
+    console.print(table)
+    for one in findings:
+        if one.finding == "wrong":
+            _print_erratum(one.verdict, console, "as written")
+        elif one.finding != "holds":
+            console.print(Text(f"\n{one.verdict.statement.id}: {one.verdict.difference or 'undecided'}", "yellow"))
+    console.print("\n" + counts(findings))
+
+
+def counts(findings: Sequence[Found]) -> str:
+    """“17 equations: 13 hold, 3 wrong, 1 not understood”."""
+    said = {"holds": "hold", "wrong": "wrong", "not_understood": "not understood", "undecided": "undecided"}
+    numbers = {finding: sum(one.finding == finding for one in findings) for finding in said}
+    parts = [f"{number} {said[finding]}" for finding, number in numbers.items() if number or finding == "holds"]
+    return f"{len(findings)} equations: {', '.join(parts)}"
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -69,9 +115,9 @@ def _table(report: Report) -> Table:
     return table
 
 
-def _print_erratum(verdict: Verdict, console: Console) -> None:
+def _print_erratum(verdict: Verdict, console: Console, written: str = "as transcribed") -> None:
     console.print(Text.assemble(("\n" + verdict.statement.id, "bold red"), ": ", verdict.difference or ""))
-    console.print(Text(f"  as transcribed  {verdict.text}"))
+    console.print(Text(f"  {written:<14}  {verdict.text}"))
     console.print(Text(f"  corrected       {verdict.correction}", "green"))
     if verdict.statement.reason:
         console.print(Text(f"  read so because {verdict.statement.reason}"))

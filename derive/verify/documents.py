@@ -1,0 +1,126 @@
+"""Checking a document: somebody's Markdown or LaTeX on a cell that handgrad knows.
+
+The front matter names the cell and what the document's symbols stand for; symbols that are spelled as the cell
+spells them need no entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from derive.calculus import SEED, vjp
+from derive.cells import CELLS
+from derive.errors import NotesError
+from derive.notes import Notes, Statement
+from derive.notes.document import Document, Passage
+from derive.program import Program
+from derive.verify.check import Verdict, judge_statements
+
+Finding = Literal["holds", "wrong", "not_understood", "undecided"]
+
+_NO_BRACES = str.maketrans("", "", "{}")
+_SETTINGS = {"title": str, "cell": str, "symbols": dict}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A verdict with its place, and the wrong equations that it builds on."""
+
+    verdict: Verdict
+    line: int
+    inherits: tuple[str, ...]
+
+    @property
+    def finding(self) -> Finding:
+        if self.verdict.holds_as_written is not None:
+            return "holds" if self.verdict.holds_as_written else "wrong"
+        understood = self.verdict.difference is None
+        return "undecided" if understood else "not_understood"
+
+
+def check_document(
+    document: Document, name: str, progress: Callable[[Statement], None] = lambda _: None
+) -> tuple[Found, ...]:
+    """Judge every equation of a document, in order.
+
+    Raises:
+        NotesError: if the front matter does not name a cell that is known, or a setting is wrong.
+    """
+    settings = _checked(document.settings)
+    cell = settings["cell"]
+    if cell not in CELLS:
+        raise NotesError(f"the front matter names the cell {cell!r}; known cells: {', '.join(CELLS)}")
+    symbols = _familiar_first({**standard_symbols(CELLS[cell]), **settings.get("symbols", {})}, document)
+    statements = tuple(_statements(document.passages))
+    verdicts, _ = judge_statements(Notes(name, cell, symbols, (), statements), progress)
+    lines = [passage.line for passage in document.passages]
+    return tuple(Found(v, line, _inherits(v, verdicts)) for v, line in zip(verdicts, lines, strict=True))
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    for key, value in settings.items():
+        if key not in _SETTINGS:
+            raise NotesError(f"the front matter has an unknown setting {key!r}; known: {', '.join(_SETTINGS)}")
+        if not isinstance(value, _SETTINGS[key]):
+            raise NotesError(f"the front matter's {key!r} should be a {_SETTINGS[key].__name__}, not {value!r}")
+    if "cell" not in settings:
+        raise NotesError("the front matter should name the cell that the notes are on, e.g. “cell: lstm”")
+    return settings
+
+
+def _statements(passages: Iterable[Passage]) -> Iterator[Statement]:
+    """Passages as statements; an id that is given twice gets a count."""
+    seen: dict[str, int] = {}
+    for passage in passages:
+        seen[passage.id] = seen.get(passage.id, 0) + 1
+        count = seen[passage.id]
+        yield Statement(passage.id if count == 1 else f"{passage.id}/{count}", passage.latex, passage.latex)
+
+
+def _inherits(verdict: Verdict, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """The wrong equations whose left side an equation uses; an array and its blocks count for each other."""
+    wrong = [v for v in verdicts if v.holds_as_written is False and v.gives and v is not verdict]
+    return tuple(v.statement.id for v in wrong if any(_overlap(str(v.gives), used) for used in verdict.uses))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two of ``da``, ``da[0]``, ``da[1]`` have an entry in common."""
+    return one == other or one.startswith(f"{other}[") or other.startswith(f"{one}[")
+
+
+def _familiar_first(symbols: dict[str, str], document: Document) -> dict[str, str]:
+    """Symbols that the document uses before those that it does not, so that corrections are in its own spelling."""
+    text = "".join(passage.latex for passage in document.passages).translate(_NO_BRACES)
+    return dict(sorted(symbols.items(), key=lambda item: (item[0].translate(_NO_BRACES) not in text, -len(item[0]))))
+
+
+def standard_symbols(cell: Program) -> dict[str, str]:
+    """A cell's own spellings: x_t, h_{t-1} or h_{prev}, c_t, W_x, b_i, d_{next-h}, σ and tanh."""
+    symbols = {r"\sigma": "sigmoid", r"\text{sigmoid}": "sigmoid", r"\tanh": "tanh", r"\text{tanh}": "tanh"}
+    for array in cell.arrays.values():
+        plain = _latex(array.name)
+        if array.role == "state":
+            before = _latex(str(array.next))
+            symbols |= {f"{before}_{{t-1}}": array.name, f"{before}_{{prev}}": array.name}
+            continue
+        symbols[plain] = array.name
+        if array.role != "parameter":
+            symbols[_with_script(plain, "t")] = array.name
+        for label in array.labels:
+            symbols[_with_script(plain, label)] = f"{array.name}.{label}"
+            if array.role != "parameter":
+                symbols[_with_script(_with_script(plain, label), "t")] = f"{array.name}.{label}"
+    for array in vjp(cell).having("cotangent"):
+        symbols[f"d_{{next-{array.name.removeprefix(SEED)}}}"] = array.name
+    return symbols
+
+
+def _latex(name: str) -> str:
+    letter, _, script = name.partition("_")
+    return f"{letter}_{{{script.replace('_', ',')}}}" if script else letter
+
+
+def _with_script(symbol: str, script: str) -> str:
+    return f"{symbol[:-1]},{script}}}" if symbol.endswith("}") else f"{symbol}_{{{script}}}"
