@@ -74,13 +74,13 @@ def verify(
 
 @app.command()
 def check(
-    notes: Annotated[Path, typer.Argument(help="A Markdown or LaTeX file; its front matter names the cell.")],
+    notes: Annotated[Path, typer.Argument(help="A Markdown or LaTeX file, with front matter if it likes.")],
     as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
 ) -> None:
     """Judge every equation of a document. Exit 1 if one is wrong, else 3 if one is not understood or undecided."""
     document = read_document(_text(notes), is_tex=notes.suffix == ".tex")
     with progress("check", len(document.passages)) as step:
-        findings = check_document(document, notes.name, lambda statement: step(statement.id))
+        findings = check_document(document, lambda statement: step(statement.id))
     if as_json_:
         print(json.dumps(findings_as_json(findings), ensure_ascii=False, indent=2))
     else:

@@ -90,6 +90,12 @@ class Tensor:
                 return Tensor(substitute(self.expr, {outer: number}), tuple(axes))
         raise ShapeError(f"no axis of shape {self.shape} has a block {label!r}")
 
+    @property
+    def squeezed(self) -> Tensor:
+        """The tensor without its axes of length 1: a single column is a vector."""
+        gone = {index: Integer(0) for a in self.axes if a.size == 1 for index in a.indices}
+        return Tensor(substitute(self.expr, gone), tuple(a for a in self.axes if a.size != 1)) if gone else self
+
     def sum(self, position: int) -> Tensor:
         """Σ along one axis."""
         gone = self.axes[position]

@@ -39,7 +39,7 @@ WRONG = {
 
 def check(equations: dict[str, str], front: str = "cell: lstm") -> tuple[Found, ...]:
     rows = "\n\n".join(f"$$ {latex} \\tag{{{number}}} $$" for number, latex in equations.items())
-    return check_document(read_document(f"---\n{front}\n---\n{rows}\n"), "notes.md")
+    return check_document(read_document(f"---\n{front}\n---\n{rows}\n"))
 
 
 def test_right_notes_in_mixed_notation_hold() -> None:
@@ -82,9 +82,10 @@ def test_symbols_from_the_front_matter() -> None:
 @pytest.mark.parametrize(
     ("front", "message"),
     [
-        ("title: x", "should name the cell"),
         ("cell: gru2", "the cell 'gru2'; known cells: lstm"),
-        ("cell: lstm\nvectors: diagonal", "unknown setting 'vectors'"),
+        ("cell: lstm\nlayers: 2", "unknown setting 'layers'"),
+        ("vectors: diagonal", "should be rows or columns, not 'diagonal'"),
+        ("cell: lstm\nvectors: columns", "written with rows"),
         ("cell: lstm\nsymbols: 3", "'symbols' should be a dict, not 3"),
         ("cell: lstm\nsymbols: {'x y': x}", "not understood"),
     ],

@@ -29,9 +29,13 @@ _GREEK_NAMES = """
 GREEK = dict(zip(_GREEK_NAMES.split(), "αβγδεεζηθκλμνξπρστφφχψωΓΔΘΣΦΨΩ", strict=True))
 
 
+_ACCENTS = {"tilde": "\u0303", "bar": "\u0304", "hat": "\u0302", "dot": "\u0307"}
+
+
 def symbol_text(name: str) -> str:
     """``\\sigma`` → σ, ``h_t`` as it is."""
-    return re.sub(r"\\([A-Za-z]+)", lambda match: GREEK.get(match[1], match[1]), name)
+    accented = re.sub(r"\\(tilde|bar|hat|dot)\{(\w)\}", lambda match: match[2] + _ACCENTS[match[1]], name)
+    return re.sub(r"\\([A-Za-z]+)", lambda match: GREEK.get(match[1], match[1]), accented)
 
 
 def plain(node: Node) -> str:
@@ -60,7 +64,8 @@ def plain(node: Node) -> str:
             return plain(terms[0]) + "".join(rest)
         case Product(factors=factors, operators=operators):
             pairs = zip(operators, factors[1:], strict=True)
-            return _factor(factors[0]) + "".join(f" {operator or '·'} {_factor(factor)}" for operator, factor in pairs)
+            first, rest = _among(factors[0]), (f" {operator or '·'} {_among(factor)}" for operator, factor in pairs)
+            return first + "".join(rest)
         case Quotient(numerator=above, denominator=below):
             return f"{_atom(above)}/{_atom(below)}"
         case SumOver(index=index, body=body):
@@ -72,6 +77,11 @@ def plain(node: Node) -> str:
 
 def _raised(exponent: int) -> str:
     return str(exponent).translate(_SUPERSCRIPTS)
+
+
+def _among(node: Node) -> str:
+    """A factor of a product; one that is a product itself was in brackets."""
+    return f"({plain(node)})" if isinstance(node, Product) else _factor(node)
 
 
 def _factor(node: Node) -> str:

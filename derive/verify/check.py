@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -76,21 +76,16 @@ def check_notes(notes: Notes, progress: Callable[[Statement], None] = lambda _: 
     Raises:
         NotesError: if the notes' cell or one of their symbols is unknown.
     """
-    verdicts, reader = judge_statements(notes, progress)
+    verdicts, reader = judge_statements(notes.statements, reader_of(notes), progress)
     return Report(notes, verdicts, compose(list(_stated(notes, reader)), reader.ground))
 
 
 def judge_statements(
-    notes: Notes, progress: Callable[[Statement], None] = lambda _: None
+    statements: Iterable[Statement], reader: Reader, progress: Callable[[Statement], None] = lambda _: None
 ) -> tuple[tuple[Verdict, ...], Reader]:
-    """A verdict on every statement, and the reader with what the notes define.
-
-    Raises:
-        NotesError: if the notes' cell or the spelling of one of their symbols is unknown.
-    """
-    reader = reader_of(notes)
+    """A verdict on every statement, and the reader with what the statements define."""
     verdicts = []
-    for statement in notes.statements:
+    for statement in statements:
         progress(statement)
         verdict, reader = _verdict(statement, reader)
         verdicts.append(verdict)
@@ -98,7 +93,11 @@ def judge_statements(
 
 
 def reader_of(notes: Notes) -> Reader:
-    """A reader of formulas in the notes' symbols, on the derived program of their cell."""
+    """A reader of formulas in the notes' symbols, on the derived program of their cell.
+
+    Raises:
+        NotesError: if the cell is not known, or the spelling of a symbol is none.
+    """
     if notes.cell not in CELLS:
         raise NotesError(f"the notes are on the cell {notes.cell!r}; known cells: {', '.join(CELLS)}")
     ground = Ground(vjp(CELLS[notes.cell]))

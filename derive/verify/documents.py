@@ -1,27 +1,34 @@
-"""Checking a document: somebody's Markdown or LaTeX on a cell that handgrad knows.
+"""Checking a document: somebody's Markdown or LaTeX, against the cell that it defines or one that handgrad knows.
 
-The front matter names the cell and what the document's symbols stand for; symbols that are spelled as the cell
-spells them need no entry.
+The front matter may name the cell, and what symbols stand for that are not spelled as the cell spells them. Without
+a cell, the document's own forward equations are it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from derive.calculus import SEED, vjp
 from derive.cells import CELLS
+from derive.equality import Ground
 from derive.errors import NotesError
 from derive.notes import Notes, Statement
 from derive.notes.document import Document, Passage
+from derive.notes.infer import FUNCTION_NAMES, infer_cell
+from derive.notes.latex import parse_claim, symbol_name
+from derive.notes.meaning import Reader
+from derive.notes.syntax import Claim
 from derive.program import Program
-from derive.verify.check import Verdict, judge_statements
+from derive.verify.check import Verdict, judge_statements, reader_of
 
 Finding = Literal["holds", "wrong", "not_understood", "undecided"]
 
 _NO_BRACES = str.maketrans("", "", "{}")
-_SETTINGS = {"title": str, "cell": str, "symbols": dict}
+_SETTINGS = {"title": str, "cell": str, "symbols": dict, "vectors": str, "batch": bool}
+_BATCH_SUM = re.compile(r"\\sum(?!_?\s*\{?\s*t\b)")
 
 
 @dataclass(frozen=True)
@@ -40,23 +47,47 @@ class Found:
         return "undecided" if understood else "not_understood"
 
 
-def check_document(
-    document: Document, name: str, progress: Callable[[Statement], None] = lambda _: None
-) -> tuple[Found, ...]:
+def check_document(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> tuple[Found, ...]:
     """Judge every equation of a document, in order.
 
     Raises:
-        NotesError: if the front matter does not name a cell that is known, or a setting is wrong.
+        NotesError: for a wrong setting in the front matter, or if there is no cell to judge against.
     """
     settings = _checked(document.settings)
-    cell = settings["cell"]
-    if cell not in CELLS:
-        raise NotesError(f"the front matter names the cell {cell!r}; known cells: {', '.join(CELLS)}")
-    symbols = _familiar_first({**standard_symbols(CELLS[cell]), **settings.get("symbols", {})}, document)
-    statements = tuple(_statements(document.passages))
-    verdicts, _ = judge_statements(Notes(name, cell, symbols, (), statements), progress)
+    reader = _bound(settings, document) if "cell" in settings else _defined_by(document, settings)
+    verdicts, _ = judge_statements(_statements(document.passages), reader, progress)
     lines = [passage.line for passage in document.passages]
     return tuple(Found(v, line, _inherits(v, verdicts)) for v, line in zip(verdicts, lines, strict=True))
+
+
+def _bound(settings: dict[str, Any], document: Document) -> Reader:
+    """A reader on a cell that handgrad ships."""
+    name = settings["cell"]
+    if name not in CELLS:
+        raise NotesError(f"the front matter names the cell {name!r}; known cells: {', '.join(CELLS)}")
+    if settings.get("vectors", "rows") != "rows":
+        raise NotesError("handgrad's own cells are written with rows; leave out the cell to have yours taken")
+    symbols = {**standard_symbols(CELLS[name]), **settings.get("symbols", {})}
+    return reader_of(Notes("", name, _familiar_first(symbols, document), (), ()))
+
+
+def _defined_by(document: Document, settings: dict[str, Any]) -> Reader:
+    """A reader on the cell that the document's own forward equations define."""
+    claims = list(_readable(document))
+    summed = any(_BATCH_SUM.search(passage.latex) for passage in document.passages)
+    orientation = {"rows": False, "columns": True}.get(settings.get("vectors", ""))
+    inferred = infer_cell(claims, "notes", settings.get("batch", summed), orientation)
+    bound = {symbol_name(latex): str(target) for latex, target in settings.get("symbols", {}).items()}
+    symbols = _familiar_first({**inferred.symbols, **bound}, document)
+    return Reader(Ground(vjp(inferred.cell)), symbols, inferred.broadcast)
+
+
+def _readable(document: Document) -> Iterator[Claim]:
+    for passage in document.passages:
+        try:
+            yield parse_claim(passage.latex, FUNCTION_NAMES)
+        except NotesError:  # it is reported when its turn comes
+            continue
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
@@ -65,8 +96,8 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
             raise NotesError(f"the front matter has an unknown setting {key!r}; known: {', '.join(_SETTINGS)}")
         if not isinstance(value, _SETTINGS[key]):
             raise NotesError(f"the front matter's {key!r} should be a {_SETTINGS[key].__name__}, not {value!r}")
-    if "cell" not in settings:
-        raise NotesError("the front matter should name the cell that the notes are on, e.g. “cell: lstm”")
+    if settings.get("vectors", "rows") not in {"rows", "columns"}:
+        raise NotesError(f"the front matter's 'vectors' should be rows or columns, not {settings['vectors']!r}")
     return settings
 
 

@@ -146,6 +146,7 @@ def agree(kind: Kind, due: Tensor, stated: Tensor, ground: Ground) -> Decision:
         return _agree_up_to_deltas(due, stated, ground)
     if not _fits(due, stated):
         return Decision(False, "exact")
+    due, stated = due.squeezed, stated.squeezed
     axes = tuple(index for axis in due.axes for index in axis.indices)
     return ground.decide(due.expr, stated.read_along(due.axes), axes)
 
@@ -159,7 +160,8 @@ def definition(tensor: Tensor, ground: Ground) -> Tensor:
 
 
 def _fits(due: Tensor, stated: Tensor) -> bool:
-    return [axis.size for axis in due.axes] == [axis.size for axis in stated.axes]
+    """Whether two shapes are alike; axes of length 1 do not count."""
+    return [a.size for a in due.squeezed.axes] == [a.size for a in stated.squeezed.axes]
 
 
 def _agree_up_to_deltas(jacobian: Tensor, stated: Tensor, ground: Ground) -> Decision:
