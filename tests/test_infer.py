@@ -6,8 +6,9 @@ import pytest
 
 from derive.errors import NotesError
 from derive.notes.document import read_document
-from derive.notes.infer import FUNCTION_NAMES, Inferred, identifier, infer_cell, split_time
+from derive.notes.infer import FUNCTION_NAMES, Inferred, identifier, infer_cell
 from derive.notes.latex import parse_claim
+from derive.notes.syntax import split_time
 from derive.verify.documents import Found, check_document
 
 GRU = [

@@ -30,6 +30,7 @@ from derive.notes.syntax import (
     Product,
     Sum,
     Symbol,
+    split_time,
     walk,
 )
 from derive.program import Array, Equation, Program, define
@@ -38,7 +39,6 @@ from derive.tensor import Axis, Tensor, axis
 FUNCTION_NAMES = {
     "\\sigma": "sigmoid", "sigmoid": "sigmoid", "\\operatorname{sigmoid}": "sigmoid", "\\tanh": "tanh", "tanh": "tanh",
 }  # fmt: skip
-_TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 1}
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,6 @@ class Convention:
     def vector(self, size: object) -> tuple[object, ...]:
         many = Size("N", integer=True, positive=True) if self.batch else Integer(1)
         return (size, many) if self.columns else (many, size)
-
-
-def split_time(name: str) -> tuple[str, int | None]:
-    """``h_t-1`` → (h, −1); a name without a time has None."""
-    base, _, last = name.rpartition("_")
-    return (base, _TIMES[last]) if base and last in _TIMES else (name, None)
 
 
 def identifier(name: str) -> str:

@@ -305,7 +305,9 @@ class Parser:
             self.take()
             last = self.script()
         end = index.upper()
-        if not (first in {"", "1"} and last in {"", end}) and (first, last) != ("0", f"{end}-1"):
+        # Over time the first step is 0 or 1 as one likes, and a sum of δ_{t+1} h_t ends one step early.
+        whole = index == "t" and first in {"", "0", "1"} and last in {"", end, f"{end}-1"}
+        if not whole and not (first in {"", "1"} and last in {"", end}) and (first, last) != ("0", f"{end}-1"):
             raise self.unknown(f"the sum over {index} before it should run over all of 1 … {end}")
         body = self.term()
         return SumOver(self.since(start), index, body)

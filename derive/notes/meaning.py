@@ -79,6 +79,7 @@ class Reader:
         ground: the forward program with its cotangents.
         symbols: the notes' symbols and the arrays (``"a"``), blocks (``"a.i"``) or functions they stand for.
         defined: symbols that the notes define themselves.
+        ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
         variable: in a rule such as dσ = σ(1 − σ), the variable that every function is taken of.
     """
 
@@ -86,6 +87,7 @@ class Reader:
     symbols: Mapping[str, str]
     defined: Mapping[str, Tensor] = field(default_factory=dict)
     variable: Tensor | None = None
+    ahead: Reader | None = None
 
     def meanings(self, node: Node) -> list[Tensor]:
         """Every tensor that the formula can mean.

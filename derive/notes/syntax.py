@@ -125,3 +125,12 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
+
+
+_TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 1}
+
+
+def split_time(name: str) -> tuple[str, int | None]:
+    """``h_t-1`` → (h, −1); a name without a time has None."""
+    base, _, last = name.rpartition("_")
+    return (base, _TIMES[last]) if base and last in _TIMES else (name, None)

@@ -23,7 +23,16 @@ from derive.show import form_text, latex_name, latex_style
 from derive.tensor import Tensor
 from derive.verify.compose import Composition, compose
 from derive.verify.counterexample import Counterexample, counterexample
-from derive.verify.judge import Judgement, bare, definition, judge, without_deltas
+from derive.verify.judge import (
+    Judgement,
+    bare,
+    definition,
+    judge,
+    mentions_next,
+    per_step,
+    target,
+    without_deltas,
+)
 from derive.verify.repair import functions, repair
 
 
@@ -131,6 +140,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
     claim = parse_claim(statement.written, names)
     if statement.defines:
         reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
+    reader, kept = _looking_far_enough(claim, reader), reader
     written = judge(claim, reader)
     meant = parse_claim(statement.reading, names) if statement.reading else claim
     read = judge(meant, reader) if statement.reading else written
@@ -155,7 +165,15 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
         uses=_mentioned(written.stated) if written.stated else frozenset(),
     )
-    return verdict, reader
+    return verdict, kept
+
+
+def _looking_far_enough(claim: Claim, reader: Reader) -> Reader:
+    """The reader that knows step t + 1 for a claim that mentions it; a parameter's gradient is one step's."""
+    if reader.ahead is None or not (mentions_next(claim.left) or mentions_next(claim.right)):
+        return reader
+    kind, _, due = target(claim, reader.ahead)
+    return reader if per_step(claim, kind, due, reader.ahead) is not claim else reader.ahead
 
 
 def _mentioned(tensor: Tensor) -> frozenset[str]:

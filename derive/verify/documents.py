@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from derive.calculus import SEED, vjp
@@ -22,6 +22,7 @@ from derive.notes.latex import parse_claim, symbol_name
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim
 from derive.program import Program
+from derive.unroll import NEXT, backward_through_time
 from derive.verify.check import Verdict, judge_statements, reader_of
 
 Finding = Literal["holds", "wrong", "not_understood", "undecided"]
@@ -68,7 +69,8 @@ def _bound(settings: dict[str, Any], document: Document) -> Reader:
     if settings.get("vectors", "rows") != "rows":
         raise NotesError("handgrad's own cells are written with rows; leave out the cell to have yours taken")
     symbols = {**standard_symbols(CELLS[name]), **settings.get("symbols", {})}
-    return reader_of(Notes("", name, _familiar_first(symbols, document), (), ()))
+    reader = reader_of(Notes("", name, _familiar_first(symbols, document), (), ()))
+    return _looking_ahead(reader, CELLS[name])
 
 
 def _defined_by(document: Document, settings: dict[str, Any]) -> Reader:
@@ -79,7 +81,24 @@ def _defined_by(document: Document, settings: dict[str, Any]) -> Reader:
     inferred = infer_cell(claims, "notes", settings.get("batch", summed), orientation)
     bound = {symbol_name(latex): str(target) for latex, target in settings.get("symbols", {}).items()}
     symbols = _familiar_first({**inferred.symbols, **bound}, document)
-    return Reader(Ground(vjp(inferred.cell)), symbols, inferred.broadcast)
+    reader = Reader(Ground(vjp(inferred.cell)), symbols, inferred.broadcast)
+    return _looking_ahead(reader, inferred.cell)
+
+
+def _looking_ahead(reader: Reader, cell: Program) -> Reader:
+    """The reader with one beside it that knows step t + 1: c_{t+1} is c at the step after."""
+    ground = Ground(backward_through_time(cell))
+    later = {
+        f"{name.removesuffix('_t')}_t+1": _later_target(target)
+        for name, target in reader.symbols.items()
+        if name.endswith("_t") and target.partition(".")[0] + NEXT in ground.program.arrays
+    }
+    return replace(reader, ahead=Reader(ground, {**reader.symbols, **later}, reader.defined))
+
+
+def _later_target(target: str) -> str:
+    name, dot, label = target.partition(".")
+    return f"{name}{NEXT}{dot}{label}"
 
 
 def _readable(document: Document) -> Iterator[Claim]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import permutations
-from typing import Literal
+from typing import Any, Literal
 
 from sympy import KroneckerDelta, Mul, S
 
+from derive.calculus import COTANGENT
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import FUNCTIONS
@@ -23,9 +24,11 @@ from derive.notes.syntax import (
     Node,
     Quotient,
     Shaped,
+    SumOver,
     Symbol,
     Transpose,
     children,
+    split_time,
     walk,
 )
 from derive.program import Array, Program
@@ -67,6 +70,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
         NotesError: if it is not understood.
     """
     kind, reader, due = target(claim, reader)
+    claim = per_step(claim, kind, due, reader)
     complaints, remarks = shape_claims(claim, reader)
     remarks += idle_numerator(claim, kind, reader)
     try:
@@ -84,6 +88,42 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     if not any(_fits(due, stated) for stated in meanings) and kind != "jacobian":
         return replace(outcome, shapes=(mismatch(due, meanings[0]), *complaints))
     return undecided or outcome
+
+
+def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
+    """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
+    name = str(getattr(due.expr, "name", "")).removeprefix(COTANGENT)
+    if kind != "cotangent" or name not in {array.name for array in reader.ground.program.having("parameter")}:
+        return claim
+    summed = isinstance(claim.right, SumOver) and claim.right.index == "t"
+    right = claim.right.body if isinstance(claim.right, SumOver) and summed else claim.right
+    return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
+
+
+def mentions_next(node: Node) -> bool:
+    """Whether a symbol of step t + 1 stands in a formula."""
+    return any(isinstance(part, Symbol) and split_time(part.name)[1] == 1 for part in walk(node))
+
+
+def one_step_earlier(node: Node) -> Node:
+    """The formula with t for t + 1 and t − 1 for t.
+
+    Raises:
+        NotesError: if it mentions step t − 1 as well, which would be two steps back.
+    """
+    if isinstance(node, Symbol):
+        base, time = split_time(node.name)
+        if time == -1:
+            raise NotesError(f"steps t − 1 and t + 1 stand together: {plain(node)}")
+        return node if time is None else replace(node, name=f"{base}_{'t' if time == 1 else 't-1'}")
+    changed: dict[str, Any] = {}
+    for one in fields(node):
+        value = getattr(node, one.name)
+        if isinstance(value, Node):
+            changed[one.name] = one_step_earlier(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
+            changed[one.name] = tuple(map(one_step_earlier, value))
+    return replace(node, **changed) if changed else node
 
 
 def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from time import perf_counter
 
 from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
@@ -36,6 +37,9 @@ from derive.notes.syntax import (
 )
 from derive.verify.judge import bare, judge
 
+PATIENCE = 4.0  # for long equations with many symbols, whose edits run into the thousands
+_NO_BRACES = str.maketrans("", "", "{}")
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -47,8 +51,11 @@ class Edit:
 
 
 def repair(claim: Claim, reader: Reader) -> Edit | None:
-    """The cheapest single edit after which the claim holds."""
+    """The cheapest single edit after which the claim holds, if one is found in ``PATIENCE`` seconds."""
+    start = perf_counter()
     for edit in sorted(edits(claim, reader), key=lambda edit: edit.cost):
+        if perf_counter() - start > PATIENCE:
+            return None
         try:
             edited = parse_claim(edit.text, functions(reader))
             if not _circular(edited) and judge(edited, reader).holds:
@@ -264,9 +271,22 @@ def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
     )
 
 
+def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """A factor lost from a product within brackets; it mostly stands elsewhere in the equation."""
+    spelled = claim.text.translate(_NO_BRACES)
+    familiar = [word for word in words if word.latex.translate(_NO_BRACES) in spelled]
+    inner = [node for node in walk(claim.right) if isinstance(node, Product) and node is not claim.right]
+    for product in inner:
+        end = product.factors[-1].span[1]
+        for word in familiar:
+            sentence = f"the factor {word.text} is missing in {plain(product)}"
+            yield Edit(2, _replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence)
+
+
 def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
     """Something that is missing altogether: a factor, a term, a sum over the batch."""
     text, right = claim.text, claim.right
+    yield from _missing_inside(claim, words)
     products = [right] + [child for child in children(right) if isinstance(right, Sum)]
     for word in words:
         for product in products:
