@@ -116,6 +116,19 @@ def test_notes_without_a_cell_are_refused() -> None:
         check([r"h_t = W x_t + U h_{t-1} + x_t V"])
 
 
+def test_a_forward_equation_that_is_not_understood_is_no_input() -> None:
+    """Broken if notes are judged against a cell with a hole: right equations would be called wrong."""
+    for unread in (r"i_t = \sigma(W [h_{t-1}, x_t] + b)", r"i_t = \operatorname{softsign}(W x_t)"):
+        with pytest.raises(NotesError, match="the cell needs i, and its equation is not understood"):
+            check([unread, r"c_t = i_t \odot c_{t-1}", r"dc_{t-1} = dc_t \odot i_t"])
+
+
+def test_equations_may_stand_in_any_order() -> None:
+    assert [one.finding for one in check([*reversed(GRU), *GRU_BACKWARD])] == ["holds"] * 9
+    with pytest.raises(NotesError, match="use each other in a circle"):
+        check([r"u_t = v_t \odot x_t", r"v_t = \tanh(u_t)"])
+
+
 def test_names() -> None:
     assert split_time("h_t-1") == ("h", -1)
     assert split_time("W_f") == ("W_f", None)

@@ -79,21 +79,76 @@ def forward_claims(claims: Iterable[Claim]) -> list[tuple[str, Claim]]:
     return list(found.items())
 
 
+def _check_complete(roles: _Roles, claims: Sequence[Claim], unread: Mapping[str, str]) -> None:
+    """Refuse to take for an input what an equation defines that is not understood."""
+    unusable = [c for c in claims if isinstance(c.left, Symbol) and not _is_forward(c.right)]
+    unknown = {split_time(symbol)[0]: latex for symbol, latex in unread.items()}
+    unknown |= {split_time(c.left.name)[0]: c.text for c in unusable if isinstance(c.left, Symbol)}
+    for base in (split_time(used)[0] for used in roles.used):
+        if base in unknown and base not in roles.defined:
+            name = symbol_text(base)
+            raise NotesError(f"the cell needs {name}, and its equation is not understood: {unknown[base]!r}")
+
+
+def in_order(forward: Sequence[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
+    """Forward equations with each behind those that it uses.
+
+    Raises:
+        NotesError: if equations use each other in a circle.
+    """
+    left = {split_time(symbol)[0]: (symbol, claim) for symbol, claim in forward}
+    ordered: list[tuple[str, Claim]] = []
+    while left:
+        ready = [base for base, (_, claim) in left.items() if not _now(claim.right) & left.keys()]
+        if not ready:
+            raise NotesError(f"the equations of {', '.join(map(symbol_text, left))} use each other in a circle")
+        ordered += [left.pop(base) for base in ready]
+    return ordered
+
+
+def _now(node: Node) -> set[str]:
+    """The quantities of this step that a formula uses."""
+    times = (split_time(part.name) for part in walk(node) if isinstance(part, Symbol))
+    return {base for base, time in times if time in {None, 0}}
+
+
 def _is_forward(node: Node) -> bool:
     kinds = (Symbol, Number, Sum, Product, Negative, Power, Applied)
     return all(isinstance(part, kinds) for part in walk(node))
 
 
-def infer_cell(claims: Sequence[Claim], name: str, batch: bool, columns: bool | None = None) -> Inferred:
+def infer_cell(
+    claims: Sequence[Claim],
+    name: str,
+    batch: bool,
+    columns: bool | None = None,
+    unread: Mapping[str, str] | None = None,
+) -> Inferred:
     """The cell that the forward equations among the claims define.
 
+    Args:
+        claims: the notes' equations, forward and other.
+        batch: whether a batch axis stands beside every vector.
+        columns: whether vectors are columns; by default as the products tell.
+        unread: the left sides of equations that could not be read, and those equations.
+
     Raises:
-        NotesError: if there is no forward equation, or their shapes fit together in no way.
+        NotesError: if there is no forward equation, one that the cell needs could not be read, or their shapes
+            fit together in no way.
     """
-    forward = forward_claims(claims)
+    forward = in_order(forward_claims(claims))
     if not forward:
         raise NotesError("the notes have no forward equations, and their front matter names no cell: “cell: lstm”")
     roles = _Roles(forward)
+    unknown = {split_time(symbol)[0]: latex for symbol, latex in (unread or {}).items()}
+    unknown |= {
+        split_time(c.left.name)[0]: c.text for c in claims if isinstance(c.left, Symbol) and not _is_forward(c.right)
+    }
+    for base in (split_time(used)[0] for used in roles.used):
+        if base in unknown and base not in roles.defined:
+            raise NotesError(
+                f"the cell needs {symbol_text(base)}, and its equation is not understood: {unknown[base]!r}"
+            )
     convention = Convention(roles.columns if columns is None else columns, batch)
     sizes = _Sizes(roles, convention)
     for symbol, claim in forward:

@@ -359,6 +359,8 @@ class Parser:
         name = token
         if token in _FONTS:
             name = self.raw()
+            if len(name) > 1 and self.next in _BRACKETS and name not in self.functions:
+                raise self.unknown(f"the function {name!r} before it is not known")
         elif token in _ACCENTS:
             name = f"{token}{{{self.script()}}}"
         labels: list[str] = []

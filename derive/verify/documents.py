@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -75,10 +76,10 @@ def _bound(settings: dict[str, Any], document: Document) -> Reader:
 
 def _defined_by(document: Document, settings: dict[str, Any]) -> Reader:
     """A reader on the cell that the document's own forward equations define."""
-    claims = list(_readable(document))
+    claims, unread = _read(document)
     summed = any(_BATCH_SUM.search(passage.latex) for passage in document.passages)
     orientation = {"rows": False, "columns": True}.get(settings.get("vectors", ""))
-    inferred = infer_cell(claims, "notes", settings.get("batch", summed), orientation)
+    inferred = infer_cell(claims, "notes", settings.get("batch", summed), orientation, unread)
     bound = {symbol_name(latex): str(target) for latex, target in settings.get("symbols", {}).items()}
     symbols = _familiar_first({**inferred.symbols, **bound}, document)
     reader = Reader(Ground(vjp(inferred.cell)), symbols, inferred.broadcast)
@@ -101,12 +102,17 @@ def _later_target(target: str) -> str:
     return f"{name}{NEXT}{dot}{label}"
 
 
-def _readable(document: Document) -> Iterator[Claim]:
+def _read(document: Document) -> tuple[list[Claim], dict[str, str]]:
+    """The claims that can be parsed, and the left sides of those that cannot and might define something."""
+    claims: list[Claim] = []
+    unread: dict[str, str] = {}
     for passage in document.passages:
         try:
-            yield parse_claim(passage.latex, FUNCTION_NAMES)
+            claims.append(parse_claim(passage.latex, FUNCTION_NAMES))
         except NotesError:  # it is reported when its turn comes
-            continue
+            with suppress(NotesError):
+                unread[symbol_name(passage.latex.partition("=")[0].strip())] = passage.latex
+    return claims, unread
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
