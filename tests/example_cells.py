@@ -7,7 +7,9 @@ from derive.cells import CELLS
 from derive.program import Program
 
 N, D, H = dims("N D H")
+B, F, K = dims("B F K")
 two = stack("rz", H)
+pair = stack("uv", K)
 three = stack("rzn", H)
 four = stack("igfo", H)
 
@@ -114,7 +116,24 @@ class TwoOutputs(Cell):
     outputs = ("u", "v")
 
 
+class OtherDims(Cell):
+    """Dimensions of other names than N, D, H, the batch too; a stacked bias, a product before a sum over the batch."""
+
+    x = sequence(B, F)
+    s_prev = state(B, K)
+    W = parameter(F, pair)
+    U = parameter(K, pair)
+    b = parameter(pair)
+    p = parameter(K)
+
+    a = x @ W + s_prev @ U + b
+    u = sigmoid(a.u)
+    v = tanh(a.v + p * s_prev)
+    s = u * s_prev + (1 - u) * v
+    outputs = ("s",)
+
+
 EXAMPLES: dict[str, Program] = {
-    cell.program.name: cell.program for cell in (RNN, GRU, GRUResetAfter, Peephole, Readout, TwoOutputs)
+    cell.program.name: cell.program for cell in (RNN, GRU, GRUResetAfter, Peephole, Readout, TwoOutputs, OtherDims)
 }
 ALL: dict[str, Program] = {**CELLS, **EXAMPLES}

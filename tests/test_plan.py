@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from sympy import KroneckerDelta
 
-from derive.index import Entry, Sigma
+from derive.errors import CellError
+from derive.index import Entry, Sigma, dims
 from derive.plan.coefficients import operations
 from derive.plan.schedule import Schedule, names_in, schedule
-from derive.program import Equation
+from derive.program import Array, Equation, Program, define
 from tests.example_cells import ALL
 
 CELL_NAMES = sorted(ALL)
@@ -91,3 +92,12 @@ def test_cells_without_sequence_products_plan_too() -> None:
     assert names(plan.hoisted) == ["h_sum", "sigmoid_h_sum"]
     assert names(plan.loop) == ["h"]
     assert names(plan.after) == ["y_sum", "y"]
+
+
+def test_sequences_and_states_begin_with_one_batch_dimension() -> None:
+    """Broken if a state without the batch axis is planned as if it had one: sums over the batch would be wrong."""
+    n, h = dims("N H")
+    x, s = Array("x", (n, h), "sequence"), Array("s", (h,))
+    cell = Program("odd", (x, Array("s_prev", (h,), "state", "s")), (define(s, x.tensor.sum(0)),), ("s",))
+    with pytest.raises(CellError, match="cell odd: its sequences and states should begin with one batch dimension"):
+        schedule(cell)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.coefficients import CoefficientCode, coefficient_code
@@ -119,9 +119,9 @@ class _Backward:
         buffers = (
             *coefficients.buffers,
             *self._step_buffers(memory, blocks),
-            *scratch_buffers(inner, ""),
+            *scratch_buffers(inner, self.plan.batch),
             *self._deferred_buffers(),
-            *scratch_buffers(whole, "T, "),
+            *scratch_buffers(whole, self.plan.batch, "T, "),
         )
         return BackwardCode(
             buffers=buffers,
@@ -355,7 +355,8 @@ class _Backward:
     # -- after the loop ----------------------------------------------------------------------------------------
 
     def _deferred(self, equation: Equation, scratch: Scratch) -> Block:
-        compiler = Compiler(self._whole, scratch, rows_line, rows_total_line, self._whole)
+        product, total = partial(rows_line, self.plan.batch), partial(rows_total_line, self.plan.batch)
+        compiler = Compiler(self._whole, scratch, product, total, self._whole)
         form = matrix_form(equation, self.plan)
         name = equation.name
         if form.op != "stack":

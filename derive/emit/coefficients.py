@@ -47,7 +47,7 @@ class _Coefficients:
         scratch = Scratch("tmp_chunk")
         blocks = tuple(block for e in self.plan.coefficients for block in self._blocks(e, scratch))
         return CoefficientCode(
-            buffers=(*self._buffers(words(blocks)), *scratch_buffers(scratch, "chunk, ")),
+            buffers=(*self._buffers(words(blocks)), *scratch_buffers(scratch, self.plan.batch, "chunk, ")),
             per_step=" + ".join(self._sizes()) or "1",
             names=tuple(self._names(blocks, scratch)),
             blocks=blocks,

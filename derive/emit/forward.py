@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from derive.emit.layout import (
     Activation,
@@ -57,7 +58,7 @@ class _Forward:
         setup = tuple(self._setup(inner, blocks))
         return ForwardCode(
             tape=tuple(self.storage.tape_buffers()),
-            scratch=(*self._scratch_buffers(inner), *scratch_buffers(whole, "T, ")),
+            scratch=(*self._scratch_buffers(inner), *scratch_buffers(whole, self.plan.batch, "T, ")),
             start=tuple(f"{name} = scratch.{name}" for name in whole.used),
             hoisted=hoisted,
             setup=setup,
@@ -68,7 +69,8 @@ class _Forward:
     # -- for all t at once -------------------------------------------------------------------------------------
 
     def _all_time(self, equation: Equation, scratch: Scratch) -> Block:
-        compiler = Compiler(self.storage.whole, scratch, rows_line, total_line, self.storage.whole)
+        product = partial(rows_line, self.plan.batch)
+        compiler = Compiler(self.storage.whole, scratch, product, total_line, self.storage.whole)
         lines = compiler.assign(matrix_form(equation, self.plan), Target(self._begun(equation.name)))
         return Block((self._comment(equation),), tuple(lines))
 
@@ -242,8 +244,12 @@ class _Forward:
         for array in self._step_arrays():
             yield Buffer(array.name, sizes_text(array))
         for array in self._stacked_parameters(used):
-            yield Buffer(f"{array.name}_blocks", f"{len(array.labels)}, N, {sizes_of_block(array)}", "for every row")
-        yield from scratch_buffers(scratch, "")
+            yield Buffer(
+                f"{array.name}_blocks",
+                f"{len(array.labels)}, {self.plan.batch}, {sizes_of_block(array)}",
+                "for every row",
+            )
+        yield from scratch_buffers(scratch, self.plan.batch)
 
 
 def sizes_of_block(array: Array) -> str:

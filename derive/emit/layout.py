@@ -6,13 +6,12 @@ every block is contiguous, which is what elementwise work wants. Between them st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sympy import Function
 
-from derive.index import Entry, Sigma, Stack
-from derive.plan.schedule import Schedule
+from derive.index import Entry, Stack
+from derive.plan.schedule import Schedule, names_in
 from derive.program import Array, Equation
 
 
@@ -106,15 +105,11 @@ def activations(plan: Schedule) -> tuple[Activation, ...]:
         stack = stack_of(equation.array)
         if stack is None or equation.name in {array.name for array in plan.tape}:
             continue
-        users = [e for e in (*plan.loop, *plan.after) if _reads(e, equation.name)]
+        users = [e for e in (*plan.loop, *plan.after) if equation.name in names_in((e,))]
         by_label = {label: e for e in users if (label := _activated(e, equation.array)) is not None}
         if len(by_label) == len(users) == len(stack.labels):
             found.append(Activation(equation.array, tuple(by_label[k] for k in range(len(stack.labels)))))
     return tuple(found)
-
-
-def _reads(equation: Equation, name: str) -> bool:
-    return any(entry.name == name for entry in equation.value.atoms(Entry))
 
 
 def _activated(equation: Equation, stack: Array) -> int | None:
@@ -126,12 +121,3 @@ def _activated(equation: Equation, stack: Array) -> int | None:
     if not isinstance(entry, Entry) or entry.name != stack.name:
         return None
     return next((int(index) for index in entry.indices if index.is_number), None)
-
-
-def is_summed(array: Array, equations: Sequence[Equation]) -> bool:
-    """Whether an array stands inside of a Σ, so that it is wanted by rows."""
-    return any(
-        any(entry.name == array.name for entry in total.atoms(Entry))
-        for equation in equations
-        for total in equation.value.atoms(Sigma)
-    )

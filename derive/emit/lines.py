@@ -47,25 +47,26 @@ def total_line(form: Form, operand: str, out: str) -> str:
     return f"add.reduce({operand}, axis={axes[0] if len(axes) == 1 else axes}, out={out})"
 
 
-def rows_line(form: Form, left: str, right: str, out: str) -> str:
-    """A product over all steps of all sequences at once."""
-    return f"matmul({_rows(left, form.args[0])}, {_rows(right, form.args[1])}, out={_rows(out, form)})"
+def rows_line(batch: str, form: Form, left: str, right: str, out: str) -> str:
+    """A product over all steps of all sequences at once; ``batch`` names the batch dimension."""
+    one, other = (_rows(text, part, batch) for text, part in zip((left, right), form.args, strict=True))
+    return f"matmul({one}, {other}, out={_rows(out, form, batch)})"
 
 
-def _rows(text: str, form: Form) -> str:
+def _rows(text: str, form: Form, batch: str) -> str:
     """(T, N, …) as (T·N, …) for operands with a batch axis; parameters have none."""
-    if not any(str(index.dim) == "N" for group in form.groups for index in group):
+    if not any(str(index.dim) == batch for group in form.groups for index in group):
         return text
     if text.endswith(".T"):
         return f"_rows({text[:-2]}).T"
     return f"_rows({text})"
 
 
-def rows_total_line(form: Form, operand: str, out: str) -> str:
+def rows_total_line(batch: str, form: Form, operand: str, out: str) -> str:
     """A sum that runs over the batch runs over all steps of all sequences."""
     (inner,) = form.args
-    batch = [k for k, group in enumerate(inner.groups) if str(group[-1].dim) == "N"]
-    if not set(batch) & set(form.positions):
+    many = [k for k, group in enumerate(inner.groups) if str(group[-1].dim) == batch]
+    if not set(many) & set(form.positions):
         return total_line(form, operand, out)
     axes = form.positions[0] if len(form.positions) == 1 else form.positions
     return f"add.reduce(_rows({operand}), axis={axes}, out={out})"
@@ -91,12 +92,12 @@ def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = 
                 yield f"{array.name}_{label} = {storage.whole(array.name, label)}{steps}"
 
 
-def scratch_buffers(scratch: Scratch, leading: str) -> Iterator[Buffer]:
+def scratch_buffers(scratch: Scratch, batch: str, leading: str = "") -> Iterator[Buffer]:
     """The buffers behind scratch names, each with the axes that it was taken for."""
     for name, groups in scratch.used.items():
         sizes = ["*".join(str(index.dim) for index in group).replace("*", " * ") for group in groups]
         # A sum over all steps has no axis for them.
-        yield Buffer(name, f"{leading if 'N' in sizes else ''}{', '.join(sizes)}")
+        yield Buffer(name, f"{leading if batch in sizes else ''}{', '.join(sizes)}")
 
 
 def words(blocks: Iterable[Block]) -> set[str]:

@@ -90,9 +90,9 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
 
 
 def _check_names(derived: Program) -> None:
-    dims = set(_dims(derived))
-    for name in derived.arrays:
-        if name in _RESERVED | dims:
+    dims = _dims(derived)
+    for name in (*derived.arrays, *dims):
+        if name in _RESERVED or (name in derived.arrays and name in dims):
             raise CellError(f"cell {derived.name}: generated code needs the name {name!r} itself")
 
 

@@ -140,15 +140,7 @@ def infer_cell(
     if not forward:
         raise NotesError("the notes have no forward equations, and their front matter names no cell: “cell: lstm”")
     roles = _Roles(forward)
-    unknown = {split_time(symbol)[0]: latex for symbol, latex in (unread or {}).items()}
-    unknown |= {
-        split_time(c.left.name)[0]: c.text for c in claims if isinstance(c.left, Symbol) and not _is_forward(c.right)
-    }
-    for base in (split_time(used)[0] for used in roles.used):
-        if base in unknown and base not in roles.defined:
-            raise NotesError(
-                f"the cell needs {symbol_text(base)}, and its equation is not understood: {unknown[base]!r}"
-            )
+    _check_complete(roles, claims, unread or {})
     convention = Convention(roles.columns if columns is None else columns, batch)
     sizes = _Sizes(roles, convention)
     for symbol, claim in forward:

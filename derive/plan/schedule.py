@@ -15,6 +15,7 @@ from functools import cached_property
 from sympy import Add
 
 from derive.calculus import COTANGENT, vjp
+from derive.errors import CellError
 from derive.index import Entry, Sigma
 from derive.plan.coefficients import split_coefficients
 from derive.plan.lift import lift
@@ -45,6 +46,11 @@ class Schedule:
     recurrence: tuple[Equation, ...]
     deferred: tuple[Equation, ...]
 
+    @property
+    def batch(self) -> str:
+        """The name of the batch dimension, the first of every sequence and state."""
+        return batch_of(self.cell)
+
     @cached_property
     def tape(self) -> tuple[Array, ...]:
         """The forward arrays that the backward pass reads."""
@@ -61,8 +67,29 @@ class Schedule:
         return {**self.step.arrays, **extra}
 
 
+def batch_of(cell: Program) -> str:
+    """The dimension that every sequence and state begins with.
+
+    Raises:
+        CellError: if they begin with different ones.
+    """
+    arrays = (*cell.having("sequence"), *cell.having("state"))
+    first = dict.fromkeys(str(array.sizes[0]) if array.sizes else "nothing" for array in arrays)
+    if len(first) != 1:
+        raise CellError(
+            f"cell {cell.name}: its sequences and states should begin with one batch dimension, "
+            f"they begin with {', '.join(first) or 'none'}"
+        )
+    return next(iter(first))
+
+
 def schedule(cell: Program) -> Schedule:
-    """Plan a cell."""
+    """Plan a cell.
+
+    Raises:
+        CellError: if it has no batch dimension.
+    """
+    batch_of(cell)
     named = lift(cell)
     step = vjp(named)
     hoisted, loop, after = _forward(named)
