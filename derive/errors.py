@@ -15,3 +15,7 @@ class ShapeError(HandgradError):
 
 class NotesError(HandgradError):
     """Notes that cannot be read: an unknown token, an unknown symbol, a broken formula."""
+
+
+class SettingError(NotesError):
+    """Front matter that cannot be followed."""

@@ -10,7 +10,9 @@ from functools import cache
 
 from sympy import Dummy, Expr, Function, cancel, diff, exp, factor_terms, solve, tanh
 
-__all__ = ["FUNCTIONS", "Defined", "derivative", "sigmoid", "tanh"]
+__all__ = ["FUNCTIONS", "Defined", "derivative", "is_opaque", "opaque", "sigmoid", "tanh"]
+
+PRIME = "′"
 
 
 class Defined(Function):  # type: ignore[misc]
@@ -43,6 +45,22 @@ def derivative(function: type[Function], at: Expr) -> Expr:
     """f′(at), by ``sympy.diff``."""
     z = Dummy("z")
     return diff(function(z), z).xreplace({z: at})
+
+
+@cache
+def opaque(name: str, order: int = 0) -> type[Function]:
+    """A function of which nothing is known but its derivatives, f′, f″ …, of which nothing is known either."""
+
+    def fdiff(self: Function, argindex: int = 1) -> Expr:  # noqa: ARG001 (SymPy passes it by name)
+        return opaque(name, order + 1)(*self.args)
+
+    kind: type[Function] = type(name + PRIME * order, (Function,), {"nargs": 1, "fdiff": fdiff})
+    return kind
+
+
+def is_opaque(function: type[Function]) -> bool:
+    """Whether nothing is known of a function."""
+    return opaque(function.__name__) is function
 
 
 class sigmoid(Defined):

@@ -47,6 +47,19 @@ def stack(labels: str, dim: Symbol) -> Stack:
     return Stack(tuple(labels), dim)
 
 
+@dataclass(frozen=True)
+class Joined:
+    """An axis made of parts of any sizes: that of [h, x] is ``Joined((H, D))``.
+
+    In index notation it is one index that chooses the part, and one inside of each.
+    """
+
+    dims: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.dims))
+
+
 class Index(Symbol):  # type: ignore[misc]
     """A named index that knows the dimension it runs over: 0 … dim − 1."""
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, Sigma, Stack
 from derive.program import Array, Equation, Role
 
 Group = tuple[Index, ...]
@@ -127,7 +127,7 @@ class _Writer:
         for axis in array.axes:
             given = entry.indices[position : position + len(axis.indices)]
             position += len(axis.indices)
-            if isinstance(given[0], Integer):
+            if isinstance(given[0], Integer) and isinstance(axis.size, Stack):
                 label = axis.size.labels[int(given[0])]
             kept = tuple(index for index in given if isinstance(index, Index))
             groups.append(kept)

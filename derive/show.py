@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sympy import Rational
 
+from derive.functions import PRIME
 from derive.matrix import Form, Quantities, matrix_form
 from derive.program import Equation
 
@@ -55,10 +56,20 @@ UNICODE = Style(
 )
 
 
+def _latex_function(name: str) -> str:
+    """σ, tanh, φ′; a function that notes leave open has its LaTeX for a name."""
+    plain = name.rstrip(PRIME)
+    primes = "'" * (len(name) - len(plain))
+    if plain == "sigmoid":
+        return rf"\sigma{primes}"
+    own = plain if plain.startswith("\\") or len(plain) == 1 else None
+    return (own or {"tanh": r"\tanh", "exp": r"\exp"}.get(plain, rf"\operatorname{{{plain}}}")) + primes
+
+
 def latex_style(names: Names = latex_name) -> Style:
     return Style(
         names=names,
-        function=lambda name: {"sigmoid": r"\sigma", "tanh": r"\tanh"}.get(name, rf"\operatorname{{{name}}}"),
+        function=_latex_function,
         elementwise=r" \odot ",
         matrix=r" \cdot ",
         minus="-",
@@ -117,7 +128,9 @@ def _number(form: Form, style: Style) -> str:
 
 def _total(form: Form, style: Style) -> str:
     (inner,) = form.args
-    gone = [group for position, group in enumerate(inner.groups) if position in form.positions]
+    gone = [g for position, g in enumerate(inner.groups) if position in form.positions and g[-1].dim != 1]
+    if not gone:
+        return form_text(inner, style)
     index = ", ".join(str(group[-1].dim).lower() for group in gone)
     return style.total(index, _inside(inner, style, 2))
 

@@ -14,24 +14,34 @@ from typing import Any, TypeAlias
 from sympy import Expr, Integer, KroneckerDelta, Symbol, SympifyError, sympify
 
 from derive.errors import ShapeError
-from derive.index import Dim, Entry, Index, Sigma, Stack, fresh, substitute
+from derive.index import Dim, Entry, Index, Joined, Sigma, Stack, fresh, substitute
 
 Size: TypeAlias = Symbol | Stack
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a tensor: a plain index, or block index and inner index of a stack."""
+    """One axis of a tensor: a plain index, the two of a stack, or those of joined parts."""
 
     indices: tuple[Index, ...]
-    size: Size | Dim
+    size: Size | Dim | Joined
 
     def fresh(self) -> Axis:
         return replace(self, indices=tuple(fresh(index.dim) for index in self.indices))
 
+    def total(self, expr: Expr) -> Expr:
+        """Σ of an expression along the axis."""
+        if not isinstance(self.size, Joined):
+            return Sigma(expr, *self.indices)
+        chosen, *inner = self.indices
+        parts = (Sigma(substitute(expr, {chosen: Integer(k)}), index) for k, index in enumerate(inner))
+        return reduce(lambda a, b: a + b, parts)
 
-def axis(size: Size | Dim) -> Axis:
+
+def axis(size: Size | Dim | Joined) -> Axis:
     """A new axis of the given size."""
+    if isinstance(size, Joined):
+        return Axis((fresh(Integer(len(size.dims))), *map(fresh, size.dims)), size)
     if isinstance(size, Stack):
         return Axis((fresh(Integer(len(size.labels))), fresh(size.dim)), size)
     return Axis((fresh(size),), size)
@@ -90,6 +100,23 @@ class Tensor:
                 return Tensor(substitute(self.expr, {outer: number}), tuple(axes))
         raise ShapeError(f"no axis of shape {self.shape} has a block {label!r}")
 
+    def renamed(self, mapping: dict[Index, Index]) -> Expr:
+        """The expression with indices renamed, nothing captured."""
+        return substitute(self.expr, mapping)
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The parts of the last axis that is joined of some, in order; without one the tensor itself."""
+        for position, one in reversed(list(enumerate(self.axes))):
+            if isinstance(one.size, Joined):
+                chosen, *inner = one.indices
+                before, after = self.axes[:position], self.axes[position + 1 :]
+                return tuple(
+                    Tensor(substitute(self.expr, {chosen: Integer(k)}), (*before, Axis((index,), index.dim), *after))
+                    for k, index in enumerate(inner)
+                )
+        return (self,)
+
     @property
     def squeezed(self) -> Tensor:
         """The tensor without its axes of length 1: a single column is a vector."""
@@ -100,7 +127,7 @@ class Tensor:
         """Σ along one axis."""
         gone = self.axes[position]
         kept = tuple(a for a in self.axes if a is not gone)
-        return Tensor(Sigma(self.expr, *gone.indices), kept)
+        return Tensor(gone.total(self.expr), kept)
 
     def __matmul__(self, other: Any) -> Tensor:
         other = as_tensor(other)
@@ -113,7 +140,7 @@ class Tensor:
         left = self.read_along((*self.axes[:-1], inner))
         rest = tuple(a.fresh() for a in other.axes[1:])
         right = other.read_along((inner, *rest))
-        return Tensor(Sigma(left * right, *inner.indices), (*self.axes[:-1], *rest))
+        return Tensor(inner.total(left * right), (*self.axes[:-1], *rest))
 
     def __add__(self, other: Any) -> Tensor:
         return elementwise(lambda a, b: a + b, self, other)
@@ -193,8 +220,8 @@ def entry(name: str, sizes: Sequence[Size | Dim]) -> Tensor:
     return Tensor(Entry(name, *(index for one in axes for index in one.indices)), axes)
 
 
-def concatenate(blocks: Sequence[Tensor], labels: Sequence[str]) -> Tensor:
-    """Blocks of equal shape stacked along their last axis, each under its label.
+def concatenate(blocks: Sequence[Tensor], labels: Sequence[str], position: int = -1) -> Tensor:
+    """Blocks of equal shape stacked along an axis, by default the last, each under its label.
 
     Raises:
         ShapeError: if the shapes of the blocks differ or they have no axis.
@@ -202,11 +229,83 @@ def concatenate(blocks: Sequence[Tensor], labels: Sequence[str]) -> Tensor:
     first = blocks[0]
     if any([a.size for a in block.axes] != [a.size for a in first.axes] for block in blocks) or not first.axes:
         raise ShapeError("concatenation of shapes " + ", ".join(block.shape for block in blocks))
-    last = first.axes[-1]
-    if isinstance(last.size, Stack):
-        raise ShapeError(f"concatenation of blocks of shape {first.shape}, whose last axis is stacked already")
-    stacked = axis(Stack(tuple(labels), last.size))
-    outer, inner = stacked.indices
-    within = (*first.axes[:-1], Axis((inner,), last.size))
-    terms = [KroneckerDelta(outer, number) * block.read_along(within) for number, block in enumerate(blocks)]
-    return Tensor(reduce(lambda a, b: a + b, terms), (*first.axes[:-1], stacked))
+    place = position % len(first.axes)
+    along = first.axes[place]
+    if isinstance(along.size, Stack):
+        raise ShapeError(f"concatenation of blocks of shape {first.shape} along an axis that is stacked already")
+    stacked = axis(Stack(tuple(labels), along.size))
+    chosen, inner = stacked.indices
+    return _chosen(blocks, first.axes, place, stacked, (inner,) * len(blocks), chosen)
+
+
+def join(parts: Sequence[Tensor], position: int) -> Tensor:
+    """Tensors one behind the other along an axis, whose sizes may differ; the other axes are alike.
+
+    Raises:
+        ShapeError: if another axis differs, or a part has no such axis, or a stacked one there.
+    """
+    first = parts[0]
+    if any(len(part.axes) != len(first.axes) or not -len(part.axes) <= position < len(part.axes) for part in parts):
+        raise ShapeError("concatenation of shapes " + ", ".join(part.shape for part in parts))
+    place = position % len(first.axes)
+    dims = [part.axes[place].size for part in parts]
+    if any(isinstance(dim, Stack | Joined) for dim in dims):
+        raise ShapeError(f"concatenation of shapes {', '.join(p.shape for p in parts)} along a stacked axis")
+    whole = axis(Joined(tuple(dims)))
+    chosen, *inner = whole.indices
+    return _chosen(parts, first.axes, place, whole, inner, chosen)
+
+
+def _chosen(
+    parts: Sequence[Tensor], axes: tuple[Axis, ...], place: int, whole: Axis, inner: Sequence[Index], chosen: Index
+) -> Tensor:
+    """One of the parts, along an axis whose first index chooses it."""
+    before, after = (tuple(a.fresh() for a in some) for some in (axes[:place], axes[place + 1 :]))
+    terms = [
+        KroneckerDelta(chosen, number) * part.read_along((*before, Axis((index,), index.dim), *after))
+        for number, (part, index) in enumerate(zip(parts, inner, strict=True))
+    ]
+    return Tensor(reduce(lambda a, b: a + b, terms), (*before, whole, *after))
+
+
+def each_part(functions: Sequence[Callable[[Expr], Expr]], tensor: Tensor) -> Tensor:
+    """A function of its own applied to each part of a stacked or joined axis.
+
+    Raises:
+        ShapeError: if no axis has as many parts.
+    """
+    for one in tensor.axes:
+        chosen = one.indices[0]
+        if len(one.indices) > 1 and chosen.dim == len(functions):
+            cases = (substitute(tensor.expr, {chosen: Integer(k)}) for k in range(len(functions)))
+            terms = (KroneckerDelta(chosen, k) * function(case) for k, (function, case) in enumerate(zip(functions, cases, strict=True)))
+            return Tensor(reduce(lambda a, b: a + b, terms), tensor.axes)
+    raise ShapeError(f"{len(functions)} functions of shape {tensor.shape}, which has no axis of so many parts")
+
+
+def outer(left: Tensor, right: Tensor, many: Dim | None) -> Tensor:
+    """left ⊗ right: the entries of one vector times those of the other, summed over the batch.
+
+    Raises:
+        ShapeError: if they are no vectors beside one batch axis, which may have length 1.
+    """
+    if len(left.axes) == len(right.axes) == 2:
+        for position, (one, other) in {1: (left, right.T), 0: (left.T, right)}.items():
+            if {left.axes[position].size, right.axes[position].size} in ({Integer(1)}, {many}):
+                return one @ other
+    raise ShapeError(f"the outer product of shapes {left.shape} and {right.shape}")
+
+
+def diagonal(tensor: Tensor) -> Tensor:
+    """diag(v), the square matrix with a vector's entries.
+
+    Raises:
+        ShapeError: if it is no single vector.
+    """
+    vector = tensor.squeezed
+    if len(vector.axes) != 1:
+        raise ShapeError(f"the diagonal matrix of shape {tensor.shape}")
+    one = vector.axes[0].fresh()
+    other = one.fresh()
+    deltas = reduce(lambda a, b: a * b, (KroneckerDelta(i, j) for i, j in zip(one.indices, other.indices, strict=True)))
+    return Tensor(vector.read_along((one,)) * deltas, (one, other))

@@ -31,7 +31,13 @@ def _later(name: str, states: dict[str, str], own: set[str]) -> str:
     return states.get(name) or (name + NEXT if name in own else name)
 
 
-def backward_through_time(cell: Program) -> Program:
-    """The derivative of two steps: cotangents at step t with all that comes from step t + 1."""
+def backward_through_time(cell: Program, direct: bool = True) -> Program:
+    """The derivative of two steps: cotangents at step t with all that comes from step t + 1.
+
+    Args:
+        direct: whether anything outside reads the states of step t, or only those of the step after.
+    """
     program = two_steps(cell)
-    return vjp(program, outputs=list(program.outputs))
+    states = {state.next for state in cell.having("state")}
+    read = [name for name in program.outputs if direct or name not in states]
+    return vjp(program, outputs=read)

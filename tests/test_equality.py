@@ -88,10 +88,15 @@ def test_how_equality_is_decided(case: str) -> None:
     assert GROUND.decide(left, right, axes) == Decision(True, method)  # type: ignore[arg-type]
 
 
-def test_identity_between_functions_is_left_undecided() -> None:
-    """σ(2z) = (1 + tanh z)/2 holds, but neither proof knows it: then no verdict, and certainly not “wrong”."""
-    left = sigma(2 * v)
-    assert GROUND.decide(left, (1 + t) / 2, (h,)) == Decision(None, "none")
+def test_identity_between_functions_is_proved_in_exponentials() -> None:
+    """σ(2z) = (1 + tanh z)/2: functions that are rational in one exponential are compared as such."""
+    assert GROUND.decide(sigma(2 * v), (1 + t) / 2, (h,)) == Decision(True, "symbolic")
+
+
+def test_identity_between_functions_under_a_sum_is_left_undecided() -> None:
+    """Where no proof is known there is no verdict, and certainly not “wrong”."""
+    left, right = Sigma(r * sigma(2 * v), h), Sigma(r * (1 + t) / 2, h)
+    assert GROUND.decide(left, right, ()) == Decision(None, "none")
 
 
 @pytest.mark.parametrize("off", [Rational(1, 10**6), Rational(1, 10**8)])

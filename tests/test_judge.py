@@ -12,14 +12,14 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.verify.check import reader_of
 from derive.verify.judge import Judgement, judge
-from derive.verify.repair import functions, repair
+from derive.verify.repair import repair
 
 READER = reader_of(load_notes("lstm"))
-NAMES = functions(READER)
+GRAMMAR = READER.grammar
 
 
 def judged(text: str, reader: Reader = READER) -> Judgement:
-    return judge(parse_claim(text, NAMES), reader)
+    return judge(parse_claim(text, GRAMMAR), reader)
 
 
 # kind: claims that hold; each shows one convention of the notes
@@ -109,7 +109,7 @@ WRONG = {
 @pytest.mark.parametrize("text", WRONG)
 def test_wrong_claims_are_rejected_and_repaired(text: str) -> None:
     """The sentence names the term, and what it suggests holds and says something."""
-    claim = parse_claim(text, NAMES)
+    claim = parse_claim(text, GRAMMAR)
     judgement = judge(claim, READER)
     assert judgement.holds is False
     edit = repair(claim, READER)
@@ -127,7 +127,7 @@ WRONG_SHAPES = {
     r"\partial b = \partial a": "shape (N, 4H) where (4H,) is due",
     r"\partial b = \sum_{d} \partial a": "the sum over d of shape (N, 4H), which has no such axis",
     r"\partial i_t = \partial c_t \odot g_t^T": "(N, H) and (H, N)",
-    r"\partial a = [\partial a_i, \partial a_g, \partial a_f]": "no stacked axis has 3 blocks",
+    r"\partial a = [\partial a_i, \partial a_g, \partial a_f]": "shape (N, H + H + H) where (N, 4H) is due",
     r"\overset{(N,D)}{\partial i_t} = \partial c_t g_t": "shape (N, D) is written where the derivation has (N, H)",
     r"\partial i_t = \overset{(H,N)}{\partial c_t} g_t": "shape (H, N) is written where the derivation has (N, H)",
     "(N, H) (N, 4H) (H, 4H)\n\\partial h_{prev} = \\partial a \\cdot w_h^T": "(H, 4H) is written where the derivation",
@@ -164,8 +164,7 @@ NOT_UNDERSTOOD = {
     r"i_t = q_t": "'q_t'",
     r"\partial \sigma = \partial i_t": "function|cotangent",
     r"i_t = \sigma": "stands without an argument",
-    r"i_t + g_t = g_t + i_t": "neither a quantity, a cotangent nor a derivative",
-    r"\frac{i_t}{g_t} = 1": "neither a quantity, a cotangent nor a derivative",
+    r"\partial h_t = 2 c_t": "given to the cell",
     r"i_t = a_i(g_t) c_t^{101}": "at most 99",
     r"\partial d_{next-h} = i_t": "no cotangent",
 }
@@ -178,9 +177,15 @@ def test_what_is_not_understood_is_refused(text: str) -> None:
         judged(text)
 
 
+@pytest.mark.parametrize(("text", "holds"), [("i_t + g_t = g_t + i_t", True), ("i_t + g_t = 2 i_t", False)])
+def test_two_formulas_are_compared(text: str, holds: bool) -> None:
+    """A link further down a chain a = b = c has a formula on its left; it must be judged like any other."""
+    assert (judged(text).kind, judged(text).holds) == ("identity", holds)
+
+
 def test_notes_own_symbol_is_never_the_loss() -> None:
     """L_t = c_prev ⊙ f_t: ∂L_t/∂f_t is a local derivative, c_prev, and no cotangent."""
-    meaning = READER.meanings(parse_claim(r"L_t = c_{prev} \odot f_t", NAMES).right)[0]
+    meaning = READER.meanings(parse_claim(r"L_t = c_{prev} \odot f_t", GRAMMAR).right)[0]
     reader = replace(READER, defined={"L_t": meaning})
     assert judged(r"L_t = f_t c_{prev}", reader).kind == "definition"
     local = judged(r"\frac{\partial L_t}{\partial f_t} = c_{prev}", reader)
@@ -198,6 +203,6 @@ def test_many_factors_are_no_trouble() -> None:
 
 def test_circular_claim_is_no_repair() -> None:
     """∂i = ∂i holds, but nobody is helped by it."""
-    claim = parse_claim(r"\partial i_t = \partial f_t", NAMES)
+    claim = parse_claim(r"\partial i_t = \partial f_t", GRAMMAR)
     edit = repair(claim, READER)
     assert edit is None or r"= \partial i" not in edit.text

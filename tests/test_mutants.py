@@ -15,20 +15,19 @@ from derive.notes.latex import parse_claim
 from derive.notes.plain import plain
 from derive.verify.check import reader_of
 from derive.verify.judge import judge
-from derive.verify.repair import functions
 from tests.formula_edits import mutants, rewritings
 from tests.formulas import EQUATIONS, QUANTITIES, SIZES, STEPS, Claim, backward, claim_latex, forward, holds
 
 NOTES = load_notes("lstm")
 READER = reader_of(NOTES)
-NAMES = functions(READER)
+GRAMMAR = READER.grammar
 REWRITINGS = 30  # of each equation
 
 
 def accepted(claim: Claim) -> bool:
     """The verifier's verdict; what it does not understand it does not accept."""
     try:
-        return judge(parse_claim(claim_latex(claim), NAMES), READER).holds is True
+        return judge(parse_claim(claim_latex(claim), GRAMMAR), READER).holds is True
     except NotesError:
         return False
 
@@ -57,8 +56,8 @@ def test_lengths_are_told_apart() -> None:
 def test_equations_are_the_notes_readings(number: int) -> None:
     """What is mutated here is what the notes say: same formula, shapes aside, and it holds."""
     statement = next(s for s in NOTES.statements if s.id == f"eq {number}")
-    read = parse_claim(statement.reading or statement.written, NAMES)
-    ours = parse_claim(claim_latex(EQUATIONS[number]), NAMES)
+    read = parse_claim(statement.reading or statement.written, GRAMMAR)
+    ours = parse_claim(claim_latex(EQUATIONS[number]), GRAMMAR)
     assert [plain(side) for side in (ours.left, ours.right)] == [plain(side) for side in (read.left, read.right)]
     assert holds(EQUATIONS[number])
     assert accepted(EQUATIONS[number])

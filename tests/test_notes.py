@@ -14,7 +14,6 @@ from derive.notes import load_notes, respell
 from derive.notes.latex import parse_claim
 from derive.notes.syntax import Symbol, walk
 from derive.verify.check import reader_of
-from derive.verify.repair import functions
 
 NOTES = load_notes("lstm")
 BY_ID = {statement.id: statement for statement in NOTES.statements}
@@ -77,10 +76,10 @@ def test_spellings_do_not_repair() -> None:
 def test_readings_and_only_where_needed() -> None:
     """A reading belongs to what cannot be meant literally; one that only repairs spelling has no place."""
     assert {s.id for s in NOTES.statements if s.reading} == {"∂h_t/∂c_t", "eq 4", "d tanh", "eq 10/as", "eq 15"}
-    names = functions(reader_of(NOTES))
+    grammar = reader_of(NOTES).grammar
     for statement in NOTES.statements:
         if statement.reading:
-            assert parse_claim(statement.written, names) != parse_claim(statement.reading, names)
+            assert parse_claim(statement.written, grammar) != parse_claim(statement.reading, grammar)
             assert statement.reason
             assert "\n" not in statement.reason
 
@@ -92,9 +91,9 @@ def test_every_claim_is_parsed_with_declared_symbols() -> None:
     assert own == {"k_t", "L_t"}
     for statement in NOTES.statements:
         for text in filter(None, (statement.written, statement.reading)):
-            claim = parse_claim(text, functions(reader))
+            claim = parse_claim(text, reader.grammar)
             names = {node.name for side in (claim.left, claim.right) for node in walk(side) if isinstance(node, Symbol)}
-            assert names - set(reader.symbols) - own <= ({"x"} if statement.id == "d tanh" else set())
+            assert names - set(reader.symbols) - set(reader.functions) - own <= ({"x"} if statement.id == "d tanh" else set())
 
 
 def test_symbols_stand_for_things_of_the_cell() -> None:

@@ -17,13 +17,12 @@ from derive.tensor import Tensor
 from derive.verify import compose as composing
 from derive.verify.check import Report, Verdict, check_notes, reader_of
 from derive.verify.judge import Judgement, judge
-from derive.verify.repair import functions
 
 NOTES = load_notes("lstm")
 REPORT = check_notes(NOTES)
 VERDICTS = {verdict.statement.id: verdict for verdict in REPORT.verdicts}
 READER = replace(reader_of(NOTES))
-NAMES = functions(READER)
+GRAMMAR = READER.grammar
 
 # What the transcription gets wrong, in the words of the report, and its correction.
 ERRATA = {
@@ -42,7 +41,7 @@ ERRATA = {
 
 
 def judged(text: str, reader: Reader = READER) -> Judgement:
-    return judge(parse_claim(text, NAMES), reader)
+    return judge(parse_claim(text, GRAMMAR), reader)
 
 
 def test_what_holds_as_written() -> None:
@@ -85,13 +84,13 @@ def test_corrections_hold(name: str) -> None:
 @pytest.mark.parametrize("verdict", REPORT.verdicts, ids=lambda verdict: verdict.statement.id)
 def test_derived_equation_is_one_that_holds(verdict: Verdict) -> None:
     """What is printed as derived is LaTeX of the notes' own kind: parsed again, it holds."""
-    names, text = [*NAMES, r"\sigma"], verdict.derived
+    text = verdict.derived
     own = {s.defines: s for s in NOTES.statements if s.defines}
     reader = READER
     for symbol, statement in own.items():
-        meaning = READER.meanings(parse_claim(statement.written, NAMES).right)[0]
+        meaning = READER.meanings(parse_claim(statement.written, GRAMMAR).right)[0]
         reader = replace(reader, defined={**reader.defined, symbol: meaning})
-    assert judge(parse_claim(text.replace("(z)", ""), names), reader).holds is True
+    assert judge(parse_claim(text.replace("(z)", ""), GRAMMAR), reader).holds is True
 
 
 def test_remarks() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from derive.errors import NotesError
-from derive.notes.latex import check_length
+from derive.notes.tokens import check_length
 
 _ASIDE = re.compile(r"(?:\\quad\s*)?\\text\{\s*as\s*\}")
 

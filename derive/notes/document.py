@@ -7,7 +7,7 @@ go on in the next, and a chain ``a = b = c`` is two equations; each comes with i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from derive.errors import NotesError
-from derive.notes.latex import LONGEST
+from derive.notes.macros import Macro, expanded, read_macros
+from derive.notes.tokens import LONGEST
 
 LARGEST = 2_000_000  # characters; a document is read by people
 
@@ -40,10 +41,15 @@ _NUMBERS = (
 )
 _DROPPED = re.compile(
     rf"\\(?:begin|end)\{{(?:{_ENVIRONMENTS})\*?\}}(?:\{{\d+\}})?|\\(?:label|ref|eqref)\{{[^{{}}]*\}}"
-    r"|\\(?:nonumber|notag|displaystyle|textstyle|limits|therefore|bullet)\b|&"
+    r"|\\(?:nonumber|notag|displaystyle|textstyle|limits|therefore|bullet)\b"
 )
-_LEAD = re.compile(rf"(?:\s|{_DROPPED.pattern})*")
-_GOES_ON = re.compile(r"\s*(?:[+\-*/]|\\odot|\\cdot|\\times|\\circ)")
+_LEAD = re.compile(rf"(?:\s|&|{_DROPPED.pattern})*")
+# What stands between two equations on one row.
+_BETWEEN = re.compile(r"(?:(?<!\\)[,;.]\s*)?(?:\\q?quad|\\hspace\*?\{[^{}]*\}|\\hfill|\\enspace)+|(?<!\\)[,;]\s|\\\\(?:\[[^\]]*\])?")
+_WORDS = re.compile(r"\\(?:text|mbox|textrm|textit|intertext|mathrm)\{\s*(?:[^{}]*\s[^{}]*|where|with|and|for|if|as|or|so|thus|since|then|hence|using)\s*\}")
+_EQUALS = {"=", ":=", "\\equiv", "\\triangleq", "\\coloneqq", "\\leftarrow", "\\gets", "←", "\\doteq"}
+_RELATION = re.compile(r"\s*(?:=|:=|\\equiv|\\leftarrow|\\gets|[+\-*/]|\\odot|\\cdot|\\times|\\circ)")
+_GOES_ON = re.compile(r"(?:\s|\\q?quad\b|\{\s*\})*(?:[+\-*/]|\\odot|\\cdot|\\times|\\circ)")
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,11 @@ class Passage:
 
 @dataclass(frozen=True)
 class Document:
-    """A document's equations and its front matter."""
+    """A document's equations, its front matter, and all of its text."""
 
     settings: dict[str, Any]
     passages: tuple[Passage, ...]
+    text: str = ""
 
 
 def read_document(text: str, is_tex: bool = False) -> Document:
@@ -87,7 +94,8 @@ def read_document(text: str, is_tex: bool = False) -> Document:
     settings, text = _front_matter(text)
     if is_tex:
         text = _COMMENT.sub(lambda match: " " * len(match.group()), text)
-    return Document(settings, tuple(_passages(text)))
+    macros = read_macros(text)
+    return Document(settings, tuple(_passages(text, macros)), text)
 
 
 def _front_matter(text: str) -> tuple[dict[str, Any], str]:
@@ -108,7 +116,7 @@ def _blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def _passages(text: str) -> Iterator[Passage]:
+def _passages(text: str, macros: Mapping[str, Macro]) -> Iterator[Passage]:
     """One pass over the text, from opener to opener, so that time is linear in its length whatever is in it."""
     position, unclosed = 0, set()
     line, counted = 1, 0
@@ -128,7 +136,7 @@ def _passages(text: str) -> Iterator[Passage]:
             line, counted = line + text.count("\n", counted, position), position
             body = text[position:end]
             if kind != "dollar" or "=" in body:
-                yield from _equations(body, line)
+                yield from _equations(expanded(body, macros), line)
         position = end + len(closer)
 
 
@@ -155,15 +163,53 @@ def _equations(body: str, line: int) -> Iterator[Passage]:
     """The equations of a display: its rows, continued rows joined, chains taken apart."""
     left = ""
     for row, number, start in _joined(_rows(body, line)):
-        sides = [side.strip().rstrip(".,; ") for side in split_sides(row)]
-        if len(sides) == 1:
-            # Words and lone symbols in a display claim nothing; anything that looks like a formula is kept.
-            continue
-        if not sides[0]:
-            sides[0] = left
-        for one, other in pairwise(sides):
-            yield Passage(f"{one} = {other}", start, number)
-        left = sides[-1]
+        for equation in _apart(row):
+            sides = [_trimmed(side) for side in split_sides(equation)]
+            if len(sides) == 1 or _is_setting(sides):
+                # Words and lone symbols in a display claim nothing; anything that looks like a formula is kept.
+                continue
+            if not sides[0]:
+                sides[0] = left
+            for one, other in pairwise(sides):
+                yield Passage(f"{one} = {other}", start, number)
+            left = sides[-1]
+
+
+def _trimmed(side: str) -> str:
+    """A side without the spacing and punctuation around it."""
+    return re.sub(r"^(?:\s|\\q?quad\b)+|(?:[\s.,;]|\\q?quad\b|\\[,;!]$)+$", "", side)
+
+
+def _apart(row: str) -> list[str]:
+    """The equations that stand beside each other on a row; a part without an equals sign goes with the one before."""
+    found: list[str] = []
+    depth, begin = 0, 0
+    marks = [*_BETWEEN.finditer(row)] if "=" in row else []
+    for match in marks:
+        opened = row[begin : match.start()]
+        depth = _depth(opened)
+        rest = row[match.end() :]
+        if depth == 0 and len(split_sides(opened)) > 1 and len(split_sides(rest)) > 1:
+            found.append(opened)
+            begin = match.end()
+    return [*found, row[begin:]]
+
+
+def _depth(text: str) -> int:
+    """How many brackets and environments are open at the end of a text."""
+    opened = re.findall(r"\\begin|\\langle|(?<!\\)[({\[]", text)
+    closed = re.findall(r"\\end|\\rangle|(?<!\\)[)}\]]", text)
+    return len(opened) - len(closed)
+
+
+def _is_setting(sides: list[str]) -> bool:
+    """Whether a row gives a value rather than a formula: t = 1, …, T, h_0 = 0."""
+    symbol, value = sides[0], sides[-1]
+    if re.fullmatch(r"(?:\\delta|d|\\partial)\s*\(?\\cdot\)?", symbol):  # δ(·) = ∂L/∂(·) is a way of writing
+        return True
+    return len(sides) == 2 and re.fullmatch(r"\\?[A-Za-z][\w{}\\^+()-]*", symbol) is not None and (
+        re.fullmatch(r"(?:\\mathbf\{)?[\d.,\s]+\}?|[\w{}+-]+\s*,\s*[\w{}+-]*,?\s*\\[lc]?dots.*", value) is not None
+    )
 
 
 def _rows(body: str, line: int) -> Iterator[tuple[str, str | None, int]]:
@@ -178,12 +224,25 @@ def _rows(body: str, line: int) -> Iterator[tuple[str, str | None, int]]:
             if found := pattern.search(clean):
                 number = form.format(found[1].strip())
                 clean = clean[: found.start()] + clean[found.end() :]
-        clean = _DROPPED.sub(" ", clean)
+        clean = _WORDS.sub(" ", _without_alignment(_DROPPED.sub(" ", clean)))
         lead = _LEAD.match(row)
         start = line + body.count("\n", 0, position + (lead.end() if lead else 0))
         position += len(row) + 2
         if clean.strip():
             yield " ".join(clean.split()), number, start
+
+
+def _without_alignment(row: str) -> str:
+    """The row without the & of its environment, a space between columns that begin anew; those of a matrix stay."""
+    depth = 0
+    kept: list[str] = []
+    parts = re.split(r"(\\begin\{|\\end\{|(?<!\\)&)", row)
+    for part, after in zip(parts, [*parts[1:], ""], strict=True):
+        depth += {"\\begin{": 1, "\\end{": -1}.get(part, 0)
+        joined = _RELATION.match(after) or (kept and kept[-1].rstrip().endswith("="))
+        column = " " if joined or not "".join(kept).strip() else " \\quad "
+        kept.append(column if part == "&" and depth == 0 else part)
+    return "".join(kept)
 
 
 def _split_rows(body: str) -> list[str]:
@@ -216,13 +275,13 @@ def _joined(rows: Iterator[tuple[str, str | None, int]]) -> Iterator[tuple[str, 
 def split_sides(row: str) -> list[str]:
     """The sides of a row, split at the equals signs outside of braces and brackets."""
     sides, depth, begin = [], 0, 0
-    for match in re.finditer(r"\\[{}]|\\[A-Za-z]+|[{}()\[\]=]|:=", row):
+    for match in re.finditer(r"\\[{}]|\\[A-Za-z]+|:=|[{}()\[\]=←]", row):
         token = match.group()
         if token in {"{", "(", "["}:
             depth += 1
         elif token in {"}", ")", "]"}:
             depth -= 1
-        elif token in {"=", ":=", "\\equiv", "\\triangleq"} and depth == 0:
+        elif token in _EQUALS and depth == 0:
             sides.append(row[begin : match.start()])
             begin = match.end()
     return [*sides, row[begin:]]

@@ -2,342 +2,244 @@
 
 A symbol with a time is an array, one whose previous time is used and which the notes define is a state, one that
 they do not define is an input; a symbol without a time that they do not define is a parameter, a matrix if it is
-a capital. Sizes follow by unification: the sides of a sum are alike, the inner sizes of a product are.
+a capital. An axis that is a concatenation is split: W [h, x] has one parameter for h and one for x.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count, pairwise
 
-from sympy import Integer
-from sympy import Symbol as Size
+from sympy import Function
 
 from derive.equality import Ground
 from derive.errors import HandgradError, NotesError
-from derive.index import Entry
+from derive.index import Entry, Joined
+from derive.notes.functions import KNOWN
+from derive.notes.glossary import Forward, Roles, identifier
 from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
-from derive.notes.syntax import (
-    Applied,
-    Claim,
-    Negative,
-    Node,
-    Number,
-    Power,
-    Product,
-    Sum,
-    Symbol,
-    split_time,
-    walk,
-)
-from derive.program import Array, Equation, Program, define
-from derive.tensor import Axis, Tensor, axis
+from derive.notes.sizes import MANY, Convention, Sizes
+from derive.notes.syntax import Applied, Concatenation, Node, Symbol, split_time
+from derive.program import Array, Equation, Program, Role, define
+from derive.tensor import Tensor, axis, each_part, elementwise, join
 
-FUNCTION_NAMES = {
-    "\\sigma": "sigmoid", "sigmoid": "sigmoid", "\\operatorname{sigmoid}": "sigmoid", "\\tanh": "tanh", "tanh": "tanh",
-}  # fmt: skip
+NET = "_net"  # i_net is what i is a function of
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """A cell, what the notes' symbols stand for in it, and parameters that stand for every column."""
+    """A cell, what the notes' symbols stand for in it, and how they write vectors.
+
+    Attributes:
+        labels: for each parameter that is split, the names of its parts.
+    """
 
     cell: Program
-    symbols: Mapping[str, str]
-    broadcast: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Convention:
-    """How the notes write: vectors as columns (W x) or rows (x W), and whether a batch axis stands beside them."""
-
-    columns: bool
-    batch: bool
-
-    def vector(self, size: object) -> tuple[object, ...]:
-        many = Size("N", integer=True, positive=True) if self.batch else Integer(1)
-        return (size, many) if self.columns else (many, size)
-
-
-def identifier(name: str) -> str:
-    """A symbol's name as a Python identifier: ``\\tilde{c}`` → c_tilde, ``\\Gamma_u`` → Gamma_u."""
-    accented = re.sub(r"\\(tilde|bar|hat|dot)\{([^{}]*)\}", r"\2_\1", name)
-    return re.sub(r"\W+", "_", accented.replace("\\", "")).strip("_")
-
-
-def forward_claims(claims: Iterable[Claim]) -> list[tuple[str, Claim]]:
-    """(symbol, claim) for the first equation of every quantity that is no cotangent, update or function."""
-    found: dict[str, Claim] = {}
-    for claim in claims:
-        if isinstance(claim.left, Symbol) and claim.left.name not in FUNCTION_NAMES and _is_forward(claim.right):
-            base, time = split_time(claim.left.name)
-            if time in {None, 0} and base not in {split_time(name)[0] for name in found}:
-                found[claim.left.name] = claim
-    return list(found.items())
-
-
-def _check_complete(roles: _Roles, claims: Sequence[Claim], unread: Mapping[str, str]) -> None:
-    """Refuse to take for an input what an equation defines that is not understood."""
-    unusable = [c for c in claims if isinstance(c.left, Symbol) and not _is_forward(c.right)]
-    unknown = {split_time(symbol)[0]: latex for symbol, latex in unread.items()}
-    unknown |= {split_time(c.left.name)[0]: c.text for c in unusable if isinstance(c.left, Symbol)}
-    for base in (split_time(used)[0] for used in roles.used):
-        if base in unknown and base not in roles.defined:
-            name = symbol_text(base)
-            raise NotesError(f"the cell needs {name}, and its equation is not understood: {unknown[base]!r}")
-
-
-def in_order(forward: Sequence[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
-    """Forward equations with each behind those that it uses.
-
-    Raises:
-        NotesError: if equations use each other in a circle.
-    """
-    left = {split_time(symbol)[0]: (symbol, claim) for symbol, claim in forward}
-    ordered: list[tuple[str, Claim]] = []
-    while left:
-        ready = [base for base, (_, claim) in left.items() if not _now(claim.right) & left.keys()]
-        if not ready:
-            raise NotesError(f"the equations of {', '.join(map(symbol_text, left))} use each other in a circle")
-        ordered += [left.pop(base) for base in ready]
-    return ordered
-
-
-def _now(node: Node) -> set[str]:
-    """The quantities of this step that a formula uses."""
-    times = (split_time(part.name) for part in walk(node) if isinstance(part, Symbol))
-    return {base for base, time in times if time in {None, 0}}
-
-
-def _is_forward(node: Node) -> bool:
-    kinds = (Symbol, Number, Sum, Product, Negative, Power, Applied)
-    return all(isinstance(part, kinds) for part in walk(node))
+    symbols: Mapping[str, Tensor]
+    labels: Mapping[str, tuple[str, ...]]
+    convention: Convention
 
 
 def infer_cell(
-    claims: Sequence[Claim],
+    forward: tuple[Forward, ...],
     name: str,
     batch: bool,
     columns: bool | None = None,
-    unread: Mapping[str, str] | None = None,
+    functions: Mapping[str, type[Function]] | None = None,
+    entrywise: bool = False,
+    differentiated: Collection[str] = (),
 ) -> Inferred:
-    """The cell that the forward equations among the claims define.
+    """The cell that forward equations define, each behind those that it uses.
 
     Args:
-        claims: the notes' equations, forward and other.
         batch: whether a batch axis stands beside every vector.
         columns: whether vectors are columns; by default as the products tell.
-        unread: the left sides of equations that could not be read, and those equations.
+        functions: the symbols that are functions.
+        entrywise: whether small letters beside a vector multiply entry by entry.
+        differentiated: quantities of which the notes speak of a cotangent.
 
     Raises:
-        NotesError: if there is no forward equation, one that the cell needs could not be read, or their shapes
-            fit together in no way.
+        NotesError: if their shapes fit together in no way.
     """
-    forward = in_order(forward_claims(claims))
-    if not forward:
-        raise NotesError("the notes have no forward equations, and their front matter names no cell: “cell: lstm”")
-    roles = _Roles(forward)
-    _check_complete(roles, claims, unread or {})
-    convention = Convention(roles.columns if columns is None else columns, batch)
-    sizes = _Sizes(roles, convention)
-    for symbol, claim in forward:
-        sizes.unify(sizes.of(Symbol((0, 0), symbol)), sizes.of(claim.right))
-    return _built(forward, roles, sizes, convention, name)
-
-
-@dataclass(frozen=True)
-class _Roles:
-    """What each symbol of the forward equations is to the cell."""
-
-    forward: Sequence[tuple[str, Claim]]
-
-    @property
-    def defined(self) -> list[str]:
-        return [split_time(symbol)[0] for symbol, _ in self.forward]
-
-    @property
-    def used(self) -> list[str]:
-        """All symbols of the right sides but functions, in order of appearance."""
-        nodes = (node for _, claim in self.forward for node in walk(claim.right) if isinstance(node, Symbol))
-        return list(dict.fromkeys(node.name for node in nodes if node.name not in FUNCTION_NAMES))
-
-    @property
-    def states(self) -> list[str]:
-        return list(dict.fromkeys(b for b, t in map(split_time, self.used) if t == -1 and b in self.defined))
-
-    def is_matrix(self, name: str) -> bool:
-        """A parameter that is a capital: W, U_f, Θ."""
-        base, time = split_time(name)
-        letter = symbol_text(re.sub(r"\\(?:tilde|bar|hat|dot)", "", base)).lstrip("\\{")[:1]
-        return time is None and base not in self.defined and letter.isupper()
-
-    def is_sequence(self, name: str) -> bool:
-        base, time = split_time(name)
-        if base in self.defined:
-            return False
-        return time is not None or name in {side for pair in self.products for side in pair if not self.is_matrix(side)}
-
-    @property
-    def products(self) -> list[tuple[str, str]]:
-        """Neighbouring factors of which one is a matrix and the other is not."""
-        pairs = []
-        for _, claim in self.forward:
-            for node in walk(claim.right):
-                if isinstance(node, Product):
-                    named = [f.name if isinstance(f, Symbol) else "" for f in node.factors]
-                    pairs += [p for p in pairwise(named) if self.is_matrix(p[0]) != self.is_matrix(p[1])]
-        return pairs
-
-    @property
-    def columns(self) -> bool:
-        """Whether matrices stand before what they multiply, W x, more often than behind."""
-        before = sum(self.is_matrix(one) for one, _ in self.products)
-        return before > len(self.products) - before
+    roles = Roles(forward, entrywise)
+    sizes = Sizes(roles, Convention(roles.columns if columns is None else columns, batch))
+    for equation in forward:
+        sizes.equation(equation)
+    build = _Build(sizes, functions or KNOWN, {equation.names: equation.right for equation in forward})
+    build.inputs()
+    for equation in forward:
+        try:
+            build.equation(equation)
+        except HandgradError as error:
+            raise NotesError(f"the forward equation {equation.text!r} does not fit: {error}") from None
+    return build.result(name, differentiated)
 
 
 @dataclass
-class _Sizes:
-    """Sizes of symbols by unification: a size is a number, numbers that must be equal are joined."""
+class _Build:
+    """Arrays and equations as they come, and the notes' symbols for them."""
 
-    roles: _Roles
-    convention: Convention
-    joined: dict[int, int] = field(default_factory=dict)
-    known: dict[str, list[int]] = field(default_factory=dict)
-    numbers: count[int] = field(default_factory=lambda: count(1))
+    sizes: Sizes
+    functions: Mapping[str, type[Function]]
+    rights: Mapping[tuple[str, ...], Node]
+    arrays: list[Array] = field(default_factory=list)
+    equations: list[Equation] = field(default_factory=list)
+    symbols: dict[str, Tensor] = field(default_factory=dict)
+    # Names of what other equations use under no name: no outputs, although no equation mentions them.
+    views: set[str] = field(default_factory=set)
 
-    MANY = 0  # the batch
+    def __post_init__(self) -> None:
+        self.dims = self.sizes.dims()
+        self.roles = self.sizes.roles
+        self.convention = self.sizes.convention
 
-    def root(self, size: int) -> int:
-        while size in self.joined:
-            size = self.joined[size]
-        return size
-
-    def join(self, one: int, other: int) -> None:
-        one, other = self.root(one), self.root(other)
-        if one != other:
-            self.joined[max(one, other)] = min(one, other)
-
-    def symbol(self, name: str) -> list[int]:
-        base = split_time(name)[0]
-        if base not in self.known:
-            size = next(self.numbers)
-            if self.roles.is_matrix(name):
-                self.known[base] = [size, next(self.numbers)]
+    def inputs(self) -> None:
+        """The arrays that no equation defines, sequences first, then states, then parameters."""
+        for name in self.roles.used:
+            base, time = split_time(name)
+            if base in self.roles.states and time == -1:
+                tensor = self._input(f"{base}_prev", base, "state")
+                self.symbols |= {f"{base}_t-1": tensor, f"{base}_prev": tensor}
+            elif base in self.roles.defined or base in self.symbols:
+                continue
+            elif self.roles.is_sequence(name):
+                tensor = self._input(base, base, "sequence")
+                self.symbols |= {base: tensor, f"{base}_t": tensor, name: tensor}
             else:
-                self.known[base] = [size, self.MANY] if self.convention.columns else [self.MANY, size]
-        return self.known[base]
+                self.symbols[name] = self._parameter(name)
+        order: dict[Role, int] = {"sequence": 0, "state": 1, "parameter": 2}
+        self.arrays.sort(key=lambda array: order[array.role])
 
-    def unify(self, one: list[int], other: list[int]) -> list[int]:
-        for a, b in zip(one[::-1], other[::-1], strict=False):
-            self.join(a, b)
-        return max(one, other, key=len)
+    def _input(self, name: str, base: str, role: Role) -> Tensor:
+        sizes = tuple(self.sizes.size(size, self.dims) for size in self.sizes.known[base])
+        return self._whole(name, sizes, self._labels(base), role, base)
 
-    def of(self, node: Node) -> list[int]:
-        match node:
-            case Number():
-                return []
-            case Symbol(name=name):
-                return self.symbol(name)
-            case Negative(of=inner) | Power(base=inner) | Applied(argument=inner):
-                return self.of(inner)
-            case Sum(terms=terms):
-                whole: list[int] = []
-                for term in terms:
-                    whole = self.unify(whole, self.of(term))
-                return whole
-            case Product(factors=factors, operators=operators):
-                result = self.of(factors[0])
-                for sign, factor in zip(operators, factors[1:], strict=True):
-                    result = self._product(result, sign, self.of(factor))
-                return result
-        raise NotesError(f"no shape is known for {type(node).__name__}")
+    def _parameter(self, name: str) -> Tensor:
+        """A matrix, or a vector that stands for every column or row of the batch."""
+        known = self.sizes.known[split_time(name)[0]]
+        sizes = tuple(self.sizes.size(size, self.dims) for size in known)
+        if self.roles.is_matrix(name):
+            return self._whole(name, sizes, self._labels(name), "parameter")
+        own = [k for k, size in enumerate(known) if self.sizes.root(size) != MANY]
+        labels = self._labels(name)
+        vector = self._whole(name, tuple(sizes[k] for k in own), tuple(labels[k] for k in own), "parameter")
+        many = axis(self.convention.many)
+        return Tensor(vector.expr, (*vector.axes, many)) if self.convention.columns else vector
 
-    def _product(self, left: list[int], sign: str, right: list[int]) -> list[int]:
-        matrix = sign != "⊙" and len(left) == len(right) == 2 and (self.MANY in left) != (self.MANY in right)
-        if not matrix:
-            return self.unify(left, right)
-        self.join(left[1], right[0])
-        return [left[0], right[1]]
+    def _labels(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """For each axis the names of its parts."""
+        known = self.sizes.known[split_time(name)[0]]
+        return tuple(self.sizes.labels.get(self.sizes.root(size), ()) for size in known)
 
+    def _whole(
+        self,
+        name: str,
+        sizes: tuple[object, ...],
+        labels: tuple[tuple[str, ...], ...],
+        role: Role,
+        state: str | None = None,
+    ) -> Tensor:
+        """One array, or where an axis is joined one for each part."""
+        for position, size in enumerate(sizes):
+            if isinstance(size, Joined):
+                parts = [
+                    self._whole(f"{name}_{label}", (*sizes[:position], dim, *sizes[position + 1 :]), labels, role)
+                    for dim, label in zip(size.dims, _distinct(labels[position]), strict=True)
+                ]
+                return join(parts, position)
+        following = identifier(state) if role == "state" and state else None
+        array = Array(identifier(name), sizes, role, following)
+        self.arrays.append(array)
+        return array.tensor
 
-def _built(
-    forward: Sequence[tuple[str, Claim]], roles: _Roles, sizes: _Sizes, convention: Convention, name: str
-) -> Inferred:
-    dims = _named(roles, sizes)
-    inputs, symbols, broadcast = _inputs(roles, sizes, convention, dims)
-    plain = tuple(replace(array, role="parameter", next=None) for array in inputs)
-    reader = Reader(Ground(Program(name, plain, (), ())), {**FUNCTION_NAMES, **symbols}, broadcast)
-    equations: list[Equation] = []
-    for symbol, claim in forward:
-        base = split_time(symbol)[0]
-        try:
-            (tensor, *_) = reader.meanings(claim.right)
-            array = Array(identifier(base), convention.vector(dims[sizes.root(_own(sizes.known[base]))]))
-            equations.append(define(array, tensor))
-        except HandgradError as error:
-            raise NotesError(f"the forward equation {claim.text!r} does not fit: {error}") from None
-        symbols |= {base: array.name, f"{base}_t": array.name}
-        reader = replace(reader, defined={**reader.defined, base: array.tensor, f"{base}_t": array.tensor})
-    states = {array.next for array in inputs if array.next}
-    last = [e.name for e in equations if e.name in states] or [equations[-1].name]
-    output = "h" if "h" in {e.name for e in equations} else last[-1]
-    cell = Program(name, tuple(inputs), tuple(equations), (output,))
-    return Inferred(cell, {**FUNCTION_NAMES, **symbols}, broadcast)
-
-
-def _own(sizes: Sequence[int]) -> int:
-    """A vector's own size beside the batch."""
-    return next(size for size in sizes if size != _Sizes.MANY)
-
-
-def _named(roles: _Roles, sizes: _Sizes) -> dict[int, Size]:
-    """A dimension per independent size: H for the states', D for the inputs', K, K2 … for others."""
-    dims: dict[int, Size] = {}
-    letters = (f"K{k}" if k > 1 else "K" for k in count(1))
-    states = [b for b in sizes.known if b in roles.states]
-    inputs = [b for b in sizes.known if b not in roles.defined]
-    for base, letter in [*((b, "H") for b in states), *((b, "D") for b in inputs), *((b, "") for b in sizes.known)]:
-        for size in sizes.known[base]:
-            root = sizes.root(size)
-            if root != _Sizes.MANY and root not in dims:
-                taken = {str(dim) for dim in dims.values()}
-                name = letter if letter and letter not in taken else next(letters)
-                dims[root] = Size(name, integer=True, positive=True)
-    return dims
-
-
-def _inputs(
-    roles: _Roles, sizes: _Sizes, convention: Convention, dims: Mapping[int, Size]
-) -> tuple[list[Array], dict[str, str], dict[str, Tensor]]:
-    """The input arrays, the symbols for them, and the tensors of vectors that stand for every column."""
-    arrays: dict[str, Array] = {}
-    symbols: dict[str, str] = {}
-    broadcast: dict[str, Tensor] = {}
-    for name in roles.used:
-        base, time = split_time(name)
-        shape = [dims.get(sizes.root(size)) for size in sizes.known[base]]
-        own = dims[sizes.root(_own(sizes.known[base]))] if not roles.is_matrix(name) else None
-        if base in roles.states and time == -1:
-            arrays[base] = Array(f"{identifier(base)}_prev", convention.vector(own), "state", identifier(base))
-            symbols |= {f"{base}_t-1": arrays[base].name, f"{base}_prev": arrays[base].name}
-        elif base in roles.defined:
-            continue
-        elif roles.is_sequence(name):
-            arrays[base] = Array(identifier(base), convention.vector(own), "sequence")
-            symbols |= {name: arrays[base].name, f"{base}_t": arrays[base].name}
+    def equation(self, forward: Forward) -> None:
+        """Define what an equation defines, and beside it the argument of an outermost function."""
+        right = forward.right
+        (first, *_) = forward.names
+        reader = self._reader()
+        if first in self.symbols and f"{first}_t-1" not in self.symbols:
+            return
+        if isinstance(right, Applied) and isinstance(right.function, Symbol) and not isinstance(right.argument, Symbol):
+            argument = reader.meanings(right.argument)[0]
+            own = next((names[0] for names, one in self.rights.items() if one == right.argument), None)
+            if own and own not in self.symbols:
+                self._name(own, argument)
+            if own:
+                self.views.add(own)
+            net = self.symbols[own] if own else self._define(f"{first}{NET}", argument)
+            value = elementwise(reader.functions[right.function.name], net)
+            self._name(first, value)
+            return
+        if isinstance(right, Concatenation) and all(isinstance(part, Symbol) for part in right.parts):
+            if len(forward.names) == 1 and first not in {split_time(name)[0] for name in self.roles.used}:
+                # Nothing is computed from it: another name for what there is.
+                value = reader.meanings(right)[0]
+                self.symbols |= {f"{first}{time}": value for time in ("", "_t")}
+                self.views.add(first)
+                return
+        if isinstance(right, Applied) and isinstance(right.function, Concatenation):
+            self.symbols["net"] = net = self._define("net", reader.meanings(right.argument)[0])
+            kinds = [reader.functions[part.name] for part in right.function.parts if isinstance(part, Symbol)]
+            value = each_part(kinds, net)
+            parts = value.parts
         else:
-            arrays[base] = Array(identifier(name), tuple(shape) if own is None else (own,), "parameter")
-            symbols[name] = arrays[base].name
-            if own is not None and convention.columns:
-                column = axis(own)
-                tensor = Tensor(Entry(arrays[base].name, *column.indices), (column, _many(convention)))
-                broadcast[name] = tensor
-    order = {"sequence": 0, "state": 1, "parameter": 2}
-    return sorted(arrays.values(), key=lambda array: order[array.role]), symbols, broadcast
+            value = reader.meanings(right)[0]
+            parts = value.parts if len(forward.names) > 1 else (value,)
+        if len(parts) != len(forward.names):
+            raise NotesError(f"{len(forward.names)} quantities of {len(parts)} parts")
+        for name, part in zip(forward.names, parts, strict=True):
+            self._name(name, part)
+        if len(parts) > 1 and "net" not in self.symbols:
+            whole = next(k for k, one in enumerate(value.axes) if isinstance(one.size, Joined))
+            self.symbols["net"] = join([self.symbols[name] for name in forward.names], whole)
+
+    def _name(self, base: str, value: Tensor) -> None:
+        tensor = self._define(base, value)
+        self.symbols |= {f"{base}{time}": tensor for time in ("", "_t", "_next")}
+
+    def _define(self, name: str, value: Tensor) -> Tensor:
+        """An equation, or one for each part of a joined axis."""
+        parts = value.parts
+        if len(parts) == 1:
+            array = Array(identifier(name), tuple(one.size for one in value.axes))
+            self.equations.append(define(array, value))
+            return array.tensor
+        position = next(k for k, one in enumerate(value.axes) if isinstance(one.size, Joined))
+        return join([self._define(f"{name}_{k + 1}", part) for k, part in enumerate(parts)], position)
+
+    def _reader(self) -> Reader:
+        plain = tuple(replace(array, role="parameter", next=None) for array in self.arrays)
+        columns = self.convention.columns
+        return Reader(Ground(Program("notes", plain, (), ())), self.symbols, self.functions, columns=columns)
+
+    def result(self, name: str, differentiated: Collection[str]) -> Inferred:
+        outputs = tuple(
+            entry.name
+            for base in self.roles.outputs(set(differentiated) - self.views)
+            if base not in self.views
+            for entry in sorted(self.symbols[base].expr.atoms(Entry), key=str)
+        )
+        cell = Program(name, tuple(self.arrays), tuple(self.equations), outputs)
+        parameters = (name for name in self.roles.used if self.roles.is_matrix(name))
+        split = {name: next((list(_distinct(one)) for one in self._labels(name)[::-1] if one), []) for name in parameters}
+        labels = {name: tuple(one) for name, one in split.items() if one}
+        return Inferred(cell, self.symbols, labels, self.convention)
 
 
-def _many(convention: Convention) -> Axis:
-    return axis(convention.vector(Integer(2))[1])
+def _distinct(labels: Iterable[str]) -> Iterator[str]:
+    """Names of parts, by number where two are alike or one is none."""
+    found = list(labels)
+    good = len(set(found)) == len(found) and all(found)
+    return iter(found if good else [str(k + 1) for k in range(len(found))])
+
+
+def check_complete(roles: Roles, unread: Mapping[str, str]) -> None:
+    """Refuse to take for an input what an equation defines that is not understood.
+
+    Args:
+        unread: the left sides of equations that could not be read or used, and those equations.
+    """
+    for base in (split_time(used)[0] for used in roles.used):
+        if base in unread and base not in roles.defined:
+            raise NotesError(f"the cell needs {symbol_text(base)}, and its equation is not understood: {unread[base]!r}")

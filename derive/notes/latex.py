@@ -1,21 +1,21 @@
-"""A small parser for formulas in LaTeX. It refuses what it does not know; it never drops anything.
+"""A parser for formulas in LaTeX. It refuses what it does not know; it never drops anything.
 
 claim    = side "=" side
 side     = ["-"] term {("+" | "-") term}
-term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times
-factor   = differential | function | quotient | sum | primary, then ^T or ^2
-primary  = number | symbol | ( side ) | [ side {, side} ] | \\overset{shape}{side}
+term     = factor {[operator] factor}          operator: \\odot \\circ * \\cdot \\times \\otimes /
+factor   = differential | gradient | function | fraction | sum | primary, then ^T or ^2 or '
+primary  = number | symbol [slice] | ( side ) | [ side {, side} ] | matrix | <a, b> | \\overset{shape}{side}
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from derive.errors import NotesError
-from derive.notes.plain import GREEK
+from derive.notes.scripts import Clock, Slot, bound, sum_range
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -28,69 +28,64 @@ from derive.notes.syntax import (
     Product,
     Quotient,
     Shaped,
+    Slice,
     Span,
     Sum,
     SumOver,
     Symbol,
     Transpose,
 )
+from derive.notes.tokens import ACCENTS, FONTS, GREEK_LETTERS, NUMBER, PHRASE, Token, check_length, tokens
 
-LONGEST = 4_000  # characters; formulas on paper are far below these limits
 MOST_NESTED = 30
 MOST_DIGITS = 15
 MOST_POWER = 99
+LOSSES = {"L", "E", "J", "C", "\\ell", "loss", "Loss"}
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\S", re.DOTALL)
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_SPACING = {"\\,", "\\;", "\\:", "\\!", "\\ ", "~", "\\quad", "\\qquad", "\\left", "\\right", "\\big", "\\Big", "\\\\"}
-_OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "⊙", "\\cdot": "·", "\\times": "·"}
-_FONTS = {"\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\mathcal", "\\text", "\\operatorname"}
-_ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}
-_GREEK = {f"\\{name}" for name in GREEK}
+_OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "*", "\\cdot": "·", "\\times": "·", "\\otimes": "⊗"}
 _TRANSPOSES = {"T", "\\top", "\\intercal"}
 _BRACKETS = {"(": ")", "[": "]"}
-_CLOSERS = {")", "]", "}", ",", "=", "+", "-", ".", ";"}
-_TIME = re.compile(r"(?:\(|\[|<|\\langle)?(t(?:[+-]1)?)(?:\)|\]|>|\\rangle)?")
+_BETWEEN = {",", ";", "\\|", "|", "&", "\\\\"}
+_CLOSERS = {")", "]", "}", "=", "+", "-", ".", "/", "\\end", "\\rangle"} | _BETWEEN
+_CONCATENATIONS = {"concat", "concatenate", "cat", "stack", "vstack", "hstack"}
+_MATRICES = {"matrix", "bmatrix", "pmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"}
 _SHAPE_ROW = re.compile(r"\s*(?:\(\s*\d*[A-Z]\s*(?:,\s*(?:\d*[A-Z]|\d+)\s*)*,?\)\s*(?:\\q?quad\s*)?)+")
 _SHAPE = re.compile(r"\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
-class Token:
-    text: str
-    span: Span
+class Grammar:
+    """What a set of notes makes of letters.
+
+    Attributes:
+        functions: the symbols that are functions, e.g. ``\\tanh``.
+        phrases: the tokens of symbols that are written with several, and their names.
+        clock: the letter that counts the steps.
+    """
+
+    functions: frozenset[str] = frozenset()
+    phrases: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    clock: str = "t"
 
 
-def tokens(text: str) -> list[Token]:
-    """The meaningful tokens of a formula; spacing is dropped."""
-    found = (Token(match.group(), match.span()) for match in _TOKEN.finditer(text))
-    return [token for token in found if token.text not in _SPACING]
-
-
-def check_length(text: str) -> None:
-    if len(text) > LONGEST:
-        raise NotesError(f"a formula of {len(text)} characters, which begins with {text[:40]!r}; {LONGEST} are allowed")
-
-
-def symbol_name(latex: str) -> str:
+def symbol_name(latex: str, grammar: Grammar | None = None) -> str:
     """The canonical name of one symbol: ``h_{t-1}`` and ``h^{(t-1)}`` are h_t-1.
 
     Raises:
         NotesError: if it is not one symbol.
     """
     check_length(latex)
-    parser = Parser(latex, tokens(latex), frozenset())
+    parser = Parser(latex, grammar or Grammar())
     name = parser.symbol().name
     parser.end()
     return name
 
 
-def parse_claim(text: str, functions: Collection[str]) -> Claim:
+def parse_claim(text: str, grammar: Grammar) -> Claim:
     """``left = right`` with rows of shapes that stand on lines of their own attached to its operands.
 
     Args:
         text: one equation in LaTeX, spellings already mapped.
-        functions: the names that are functions, e.g. ``\\tanh``.
 
     Raises:
         NotesError: naming the token that is not understood and its place.
@@ -99,7 +94,7 @@ def parse_claim(text: str, functions: Collection[str]) -> Claim:
     lines = text.strip().splitlines()
     shapes = [shape for line in lines if _SHAPE_ROW.fullmatch(line) for shape in _SHAPE.findall(line)]
     formula = " ".join(line.strip() for line in lines if not _SHAPE_ROW.fullmatch(line)).rstrip(" ,.;")
-    parser = Parser(formula, tokens(formula), frozenset(functions))
+    parser = Parser(formula, grammar)
     left = parser.side()
     parser.expect("=")
     right = parser.side()
@@ -124,22 +119,27 @@ def _with_shapes(claim: Claim, shapes: list[tuple[str, ...]]) -> Claim:
     return replace(claim, left=shaped[0], right=right)
 
 
-class Parser:
-    """Recursive descent over the tokens of one formula."""
+def _ranges(text: str) -> list[str]:
+    """The parts of a slice that are no bare colon."""
+    return [part for part in text.split(",") if part.strip(":")]
 
-    def __init__(self, text: str, found: list[Token], functions: frozenset[str]) -> None:
+
+class Cursor:
+    """A place in the tokens of one formula."""
+
+    def __init__(self, text: str, grammar: Grammar) -> None:
         self.text = text
-        self.tokens = found
-        self.functions = functions
+        self.grammar = grammar
+        self.tokens = tokens(text, grammar.phrases)
         self.position = 0
         self.depth = 0
-
-    # -- tokens ------------------------------------------------------------------------------------------------
+        self.summed: list[str] = []  # the indices of the sums around
+        self.range_below = ""  # the slice that stands as a subscript of the last symbol
 
     @property
     def next(self) -> str:
         """The text of the next token, empty at the end."""
-        return self.tokens[self.position].text if self.position < len(self.tokens) else ""
+        return self.peek(0)
 
     def peek(self, ahead: int) -> str:
         place = self.position + ahead
@@ -163,14 +163,33 @@ class Parser:
     def unknown(self, why: str) -> NotesError:
         if not self.next:
             return NotesError(f"{self.text!r} ends early: {why}")
-        start = self.tokens[self.position].span[0]
-        return NotesError(f"{self.next!r} at column {start + 1} of {self.text!r} is not understood: {why}")
+        start, end = self.tokens[self.position].span
+        token = self.text[start:end]
+        return NotesError(f"{token!r} at column {start + 1} of {self.text!r} is not understood: {why}")
 
     def start(self) -> int:
         return self.tokens[self.position].span[0] if self.next else len(self.text)
 
     def since(self, start: int) -> Span:
         return start, self.tokens[self.position - 1].span[1]
+
+    def script(self) -> list[str]:
+        """The tokens of a subscript or superscript: one, or a braced group without its braces and fonts."""
+        if self.next != "{":
+            token = self.take().text
+            return self.script() if token in FONTS and self.next == "{" else [token]
+        self.take()
+        depth, parts = 1, []
+        while depth:
+            token = self.take().text
+            depth += {"{": 1, "}": -1}.get(token, 0)
+            if token not in {"{", "}"} | FONTS:
+                parts.append(token)
+        return parts
+
+
+class Parser(Cursor):
+    """Recursive descent over the tokens of one formula."""
 
     # -- sums and products -------------------------------------------------------------------------------------
 
@@ -193,15 +212,34 @@ class Parser:
 
     def term(self) -> Node:
         start = self.start()
-        factors = [self.factor()]
+        factors = [self.divided()]
         operators: list[str] = []
+        if self.is_column_of_functions(factors[0]) and self.next and self.next not in _CLOSERS:
+            return Applied(self.since(start), factors[0], self.term())
         while self.next and self.next not in _CLOSERS:
             operator = ""
             if self.next in _OPERATORS:
                 operator = _OPERATORS[self.take().text]
             operators.append(operator)
-            factors.append(self.factor())
+            factors.append(self.divided())
         return factors[0] if len(factors) == 1 else Product(self.since(start), tuple(factors), tuple(operators))
+
+    def is_column_of_functions(self, node: Node) -> bool:
+        """Whether gates are written as one: a column of σ, σ, σ, tanh before what they are applied to."""
+        functions = self.grammar.functions
+        return isinstance(node, Concatenation) and all(
+            isinstance(part, Symbol) and part.name in functions for part in node.parts
+        )
+
+    def divided(self) -> Node:
+        """A factor, perhaps over another: ∂L/∂h."""
+        start = self.start()
+        node = self.factor()
+        while self.next == "/":
+            self.take()
+            below = self.factor()
+            node = Quotient(self.since(start), node, below)
+        return node
 
     # -- factors -----------------------------------------------------------------------------------------------
 
@@ -218,6 +256,8 @@ class Parser:
         if self.is_differential():
             self.take()
             return self.differential(start, self.factor())
+        if self.next == "\\nabla":
+            return self.raised(self.gradient(), start)
         if self.next == "\\sum":
             return self.sum_over()
         if self.next == "\\frac":
@@ -225,34 +265,63 @@ class Parser:
             numerator = self.braced()
             denominator = self.braced()
             return self.raised(Quotient(self.since(start), numerator, denominator), start)
+        if self.next == "e" and self.peek(1) == "^":
+            function = Symbol(self.take().span, "\\exp")
+            self.take()
+            argument = self.braced() if self.next == "{" else self.primary()
+            return Applied(self.since(start), function, argument)
         node = self.primary()
-        if isinstance(node, Symbol) and node.name in self.functions:
+        if not isinstance(node, Symbol) and self.next == "_":
+            self.row_index()
+        if isinstance(node, Symbol) and node.name in self.grammar.functions:
             return self.applied(node, start)
         return self.raised(node, start)
 
     def is_differential(self) -> bool:
         if self.next == "\\partial":
             return True
+        after = self.peek(1)
+        letter = after.isalpha() or after in GREEK_LETTERS | ACCENTS | FONTS or after.startswith(PHRASE)
         if self.next == "\\delta":  # δc is the cotangent of c, δ_t a symbol of its own
-            return self.peek(1).isalpha() or self.peek(1) in _GREEK | _ACCENTS
-        if self.next == "\\mathrm" and [self.peek(k) for k in (1, 2, 3)] == ["{", "d", "}"]:
-            raise self.unknown("write the differential as a plain d")
-        return self.next == "d" and (self.peek(1).isalpha() or self.peek(1) in _GREEK | self.functions | _ACCENTS)
+            return letter
+        return self.next == "d" and (letter or after in self.grammar.functions)
 
     def differential(self, start: int, inner: Node) -> Node:
         """The d before a factor belongs to its symbol: dW^T is (dW)^T, d tanh x is the derivative at x."""
         match inner:
             case Power(base=Symbol() as base):
                 return replace(inner, span=self.since(start), base=Differential((start, base.span[1]), base))
-            case Transpose(of=of):
+            case Transpose(of=of) | Slice(of=of):
                 return replace(inner, span=self.since(start), of=Differential((start, of.span[1]), of))
             case Applied(function=function):
                 below = Differential((start, function.span[1]), function)
                 return replace(inner, span=self.since(start), function=below)
         return Differential(self.since(start), inner)
 
+    def gradient(self) -> Node:
+        """∇_W L, the cotangent of W."""
+        start = self.start()
+        self.take()
+        self.expect("_")
+        braced = self.next == "{"
+        if braced:
+            self.take()
+        symbol = self.symbol()
+        if braced:
+            self.expect("}")
+        place = self.position
+        loss = self.next.isalpha() or self.next in GREEK_LETTERS | FONTS
+        if not loss or self.symbol().name.partition("_")[0] not in LOSSES:
+            self.position = place
+        return Differential(self.since(start), symbol)
+
     def raised(self, node: Node, start: int) -> Node:
-        """A factor with the power or the transpose after it."""
+        """A factor with the power, the transpose or the prime after it."""
+        if self.next == "'":
+            self.take()
+            if isinstance(node, Symbol) and self.next == "(" and not node.name[:1].isupper():
+                return self.argument(Differential(self.since(start), node), start)
+            return Transpose(self.since(start), node)
         if self.next != "^":
             return node
         mark = self.mark()
@@ -262,12 +331,20 @@ class Parser:
             return Transpose(self.since(start), node)
         return Power(self.since(start), node, int(mark))
 
+    def row_index(self) -> None:
+        """The index of a sum below a bracket, Σ_n (da)_n, which says no more than the sum does."""
+        place = self.position
+        self.take()
+        if "".join(self.script()) not in self.summed:
+            self.position = place
+            raise self.unknown("an index below a bracket that no sum runs over")
+
     def mark(self) -> str:
         """What stands after a ^: a sign of transposition or a whole exponent."""
         self.expect("^")
         place = self.position
-        mark = self.script()
-        if mark in _TRANSPOSES or (_NUMBER.fullmatch(mark) and "." not in mark and float(mark) <= MOST_POWER):
+        mark = "".join(self.script())
+        if mark in _TRANSPOSES or (NUMBER.fullmatch(mark) and "." not in mark and float(mark) <= MOST_POWER):
             return mark
         self.position = place
         raise self.unknown(f"expected a transpose or a whole exponent of at most {MOST_POWER}")
@@ -296,49 +373,58 @@ class Parser:
         return Applied(self.since(start), function, argument)
 
     def sum_over(self) -> Node:
+        """Σ over one or more indices, each over all of its range; without any it is over what there is to sum."""
         start = self.start()
         self.take()
-        self.expect("_")
-        index, _, first = self.script().partition("=")
-        last = ""
-        if self.next == "^":
-            self.take()
-            last = self.script()
-        end = index.upper()
-        # Over time the first step is 0 or 1 as one likes, and a sum of δ_{t+1} h_t ends one step early.
-        whole = index == "t" and first in {"", "0", "1"} and last in {"", end, f"{end}-1"}
-        if not whole and not (first in {"", "1"} and last in {"", end}) and (first, last) != ("0", f"{end}-1"):
-            raise self.unknown(f"the sum over {index} before it should run over all of 1 … {end}")
-        body = self.term()
-        return SumOver(self.since(start), index, body)
+        below, above = [""], ""
+        while self.next in {"_", "^"}:
+            if self.take().text == "_":
+                below = "".join(self.script()).split(",")
+            else:
+                above = "".join(self.script())
+        try:
+            indices = [sum_range(one, above, Clock(self.grammar.clock)) for one in below]
+        except NotesError as error:
+            raise self.unknown(str(error)) from None
+        self.summed += indices
+        node = self.term()
+        for index in reversed(indices):
+            node = SumOver(self.since(start), index, node)
+        return node
 
     # -- primaries ---------------------------------------------------------------------------------------------
 
     def primary(self) -> Node:
         start = self.start()
         token = self.next
-        if _NUMBER.fullmatch(token):
+        if NUMBER.fullmatch(token):
             if len(token) > MOST_DIGITS:
                 raise self.unknown(f"a number has at most {MOST_DIGITS} digits")
             return Number(self.take().span, Fraction(token))
         if token in _BRACKETS:
             return self.bracketed()
         if token == "{":
-            return self.braced()
+            return self.raised(self.braced(), start)
         if token == "\\overset":
             self.take()
-            shape = _shape(self.raw().strip("()"))
+            shape = _shape("".join(self.script()).strip("()"))
             inner = self.braced()
             return Shaped(self.since(start), inner, shape)
-        if token.isalpha() or token in _GREEK | _FONTS | _ACCENTS | self.functions:
-            return self.symbol()
+        if token == "\\begin":
+            return self.matrix()
+        if token == "\\cdot" and self.peek(1) == ")":  # g(·), the function of anything
+            return Symbol(self.take().span, "z")
+        if token == "\\langle":
+            return self.outer_product()
+        if token.isalpha() or token in GREEK_LETTERS | FONTS | ACCENTS | self.grammar.functions or PHRASE in token:
+            return self.symbol_or_word()
         raise self.unknown("no formula begins with it")
 
     def bracketed(self) -> Node:
         start = self.start()
         closer = _BRACKETS[self.take().text]
         parts = [self.side()]
-        while self.next in {",", ";"}:
+        while self.next in _BETWEEN:
             self.take()
             parts.append(self.side())
         self.expect(closer)
@@ -352,48 +438,129 @@ class Parser:
         self.expect("}")
         return node
 
-    def symbol(self) -> Symbol:
-        """A letter, Greek letter or word, with accent and subscript, under its canonical name."""
+    def outer_product(self) -> Node:
+        """⟨a, b⟩ for a ⊗ b."""
         start = self.start()
-        token = self.take().text
-        name = token
-        if token in _FONTS:
-            name = self.raw()
-            if len(name) > 1 and self.next in _BRACKETS and name not in self.functions:
-                raise self.unknown(f"the function {name!r} before it is not known")
-        elif token in _ACCENTS:
-            name = f"{token}{{{self.script()}}}"
-        labels: list[str] = []
-        times: list[str] = []
-        taken: set[str] = set()
-        while self.next not in taken and (self.next == "_" or self.is_time_above()):
-            taken.add(self.take().text)
-            for part in self.script().split(","):
-                found = _TIME.fullmatch(part)
-                (times if found else labels).append(found[1] if found else part)
-        return Symbol(self.since(start), "_".join([name, *labels, *times]))
+        self.take()
+        left = self.side()
+        self.expect(",")
+        right = self.side()
+        self.expect("\\rangle")
+        return Product(self.since(start), (left, right), ("⊗",))
 
-    def is_time_above(self) -> bool:
-        """Whether a superscript follows that is a time: ``^{(t)}``, ``^{\\langle t-1 \\rangle}``."""
-        if self.next != "^" or self.peek(1) != "{":
-            return False
+    def matrix(self) -> Node:
+        """A column or a row of blocks, or rows of them."""
+        start = self.start()
+        self.take()
+        name = "".join(self.script())
+        if name not in _MATRICES:
+            self.position -= 1
+            raise self.unknown(f"the environment {name!r} is no matrix")
+        if name == "array":
+            self.script()
+        rows: list[list[Node]] = [[]]
+        while self.next != "\\end":
+            rows[-1].append(self.side())
+            if self.next == "&":
+                self.take()
+            elif self.next == "\\\\":
+                self.take()
+                rows.append([])
+        self.take()
+        if "".join(self.script()) != name:
+            raise self.unknown(f"expected the end of {name!r}")
+        span = self.since(start)
+        blocks = [row[0] if len(row) == 1 else Concatenation(span, tuple(row)) for row in rows if row]
+        if not blocks:
+            raise self.unknown("a matrix without entries")
+        return blocks[0] if len(blocks) == 1 else Concatenation(span, tuple(blocks))
+
+    def symbol_or_word(self) -> Node:
+        """A symbol, perhaps with a slice behind it, or a word that means an operation."""
+        start = self.start()
+        if self.next in FONTS and self.peek(1) == "{":
+            place = self.position
+            self.take()
+            word = "".join(self.script())
+            if word in _CONCATENATIONS and self.next in _BRACKETS:
+                return replace(self.bracketed(), span=self.since(start))
+            if word == "diag" and self.next in _BRACKETS:
+                inner = self.bracketed()
+                return Applied(self.since(start), Symbol((start, start), "diag"), inner)
+            if NUMBER.fullmatch(word):
+                return Number(self.since(start), Fraction(word))
+            if len(word) > 1 and self.next in _BRACKETS and word not in self.grammar.functions:
+                raise self.unknown(f"the function {word!r} before it is not known")
+            self.position = place
+        self.range_below = ""
+        symbol = self.symbol()
+        if self.range_below:
+            return self.cut(symbol, self.range_below, start)
+        if self.next == "[" and symbol.name not in self.grammar.functions:
+            return self.sliced(symbol, start)
+        return symbol
+
+    def sliced(self, symbol: Symbol, start: int) -> Node:
+        """``z[:, H:2H]``; brackets without a colon are none of a slice."""
+        place = self.position
+        inside: list[str] = []
+        while self.next not in {"]", ""}:
+            inside.append(self.take().text)
+        ranges = _ranges("".join(inside[1:]))
+        if len(ranges) != 1 or ":" not in ranges[0] or not self.next:
+            self.position = place
+            return symbol
+        self.take()
+        return self.cut(symbol, ranges[0], start)
+
+    def cut(self, symbol: Symbol, text: str, start: int) -> Slice:
+        first, _, last = text.partition(":")
+        try:
+            return Slice(self.since(start), symbol, bound(first), bound(last))
+        except NotesError as error:
+            raise self.unknown(str(error)) from None
+
+    def symbol(self) -> Symbol:
+        """A letter, Greek letter or word, with accent and scripts, under its canonical name."""
+        start = self.start()
+        self.depth += 1
+        if self.depth > MOST_NESTED:
+            raise self.unknown(f"symbols are nested more than {MOST_NESTED} deep")
+        slot = self.base()
+        self.depth -= 1
+        taken: set[str] = set()
+        while self.next in {"_", "^"} - taken and (self.next == "_" or not self.is_operation_above()):
+            sign = self.take().text
+            script = self.script()
+            if ":" in script:
+                self.range_below = next(iter(_ranges("".join(script))), ":")
+                continue
+            slot = slot.with_script(script, Clock(self.grammar.clock))
+            # h_t^{(l)} has two superscripts in some hands, but no two subscripts.
+            taken |= {sign}
+        return Symbol(self.since(start), slot.name)
+
+    def base(self) -> Slot:
+        token = self.take().text
+        if token.startswith(PHRASE):
+            return Slot(token.removeprefix(PHRASE))
+        if token in FONTS:
+            return Slot("".join(self.script()))
+        if token in ACCENTS:
+            braced = self.next == "{"
+            if braced:
+                self.take()
+            inner = self.symbol() if braced else Symbol((0, 0), self.take().text)
+            if braced:
+                self.expect("}")
+            letter, _, rest = inner.name.partition("_")
+            return Slot(f"{token}{{{letter}}}", tuple(part for part in rest.split("_") if part))
+        return Slot(token)
+
+    def is_operation_above(self) -> bool:
+        """Whether the superscript that follows is an exponent or a transposition rather than a part of the name."""
         place = self.position
         self.take()
-        found = _TIME.fullmatch(self.script())
+        mark = "".join(self.script())
         self.position = place
-        return found is not None
-
-    def script(self) -> str:
-        """A subscript or superscript as plain text: ``t``, ``next-h``, ``T``."""
-        return self.raw() if self.next == "{" else self.take().text
-
-    def raw(self) -> str:
-        """The text of a braced group, fonts and inner braces removed."""
-        self.expect("{")
-        depth, parts = 1, []
-        while depth:
-            token = self.take().text
-            depth += {"{": 1, "}": -1}.get(token, 0)
-            if token not in {"{", "}"} | _FONTS:
-                parts.append(token)
-        return "".join(parts)
+        return mark in _TRANSPOSES or NUMBER.fullmatch(mark) is not None or mark in {"'", "-1"}

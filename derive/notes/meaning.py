@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial, reduce
-from itertools import islice, product
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial, reduce
+from itertools import chain, islice, product
 
-from sympy import Expr, Rational
+from sympy import Expr, Function, Integer, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
-from derive.functions import FUNCTIONS, derivative
-from derive.index import Entry, Stack
+from derive.functions import derivative
+from derive.index import Dim, Entry, Index, Joined, Stack
+from derive.notes.functions import KNOWN
+from derive.notes.jacobian import Jacobian, contracted, local_jacobian
+from derive.notes.latex import LOSSES, Grammar
 from derive.notes.syntax import (
     Applied,
     Concatenation,
@@ -30,19 +33,51 @@ from derive.notes.syntax import (
     Product,
     Quotient,
     Shaped,
+    Slice,
     Sum,
     SumOver,
     Symbol,
     Transpose,
+    juxtaposed_first,
+    rebuilt,
+    split_time,
     walk,
 )
-from derive.tensor import Tensor, concatenate, elementwise
+from derive.program import Program
+from derive.tensor import Tensor, concatenate, diagonal, each_part, elementwise, join, outer
 
-LOSSES = {"L", "E", "J", "C", "\\ell", "loss", "Loss"}
 MOST_MEANINGS = 64
 
 # A thunk, so that one that does not fit is one alternative fewer and not the end.
 Attempt = Callable[[], Tensor]
+
+
+def view(program: Program, target: str) -> Tensor:
+    """The array or block that a target names: ``a``, ``a.i``.
+
+    Raises:
+        NotesError: if the program has no such array or block.
+    """
+    name, _, label = target.partition(".")
+    if name not in program.arrays:
+        raise NotesError(f"the cell {program.name} has no array {name!r}")
+    tensor = program.arrays[name].tensor
+    try:
+        return tensor.block(label) if label else tensor
+    except ShapeError as error:
+        raise NotesError(f"{target}: {error}") from None
+
+
+def symbol_latex(name: str) -> str:
+    """A canonical name as LaTeX again: ``h_prev`` → ``h_{prev}``."""
+    letter, underscore, script = name.partition("_")
+    return f"{letter}_{{{script.replace('_', ',')}}}" if underscore else letter
+
+
+def place(entry: Entry) -> str:
+    """What an entry is one of: ``a``, or ``a[2]`` for the block of that number."""
+    blocks = [int(index) for index in entry.indices if isinstance(index, Integer)]
+    return f"{entry.name}{blocks}" if blocks else entry.name
 
 
 def _that_fit(attempts: Iterable[Attempt]) -> list[Tensor]:
@@ -63,12 +98,18 @@ def _that_fit(attempts: Iterable[Attempt]) -> list[Tensor]:
     return found
 
 
-def _products(left: Iterable[Tensor], sign: str, right: Sequence[Tensor]) -> Iterator[Attempt]:
-    """Every product of one on the left and one on the right: elementwise, and but for ⊙ the matrix product."""
+def _products(left: Iterable[Tensor], sign: str, right: Sequence[Tensor], many: Dim | None) -> Iterator[Attempt]:
+    """Every product of one on the left and one on the right that the sign allows."""
     for one, other in product(left, right):
-        yield partial(operator.mul, one, other)
-        if sign != "⊙":
-            yield partial(operator.matmul, one, other)
+        if isinstance(one, Jacobian) or isinstance(other, Jacobian):
+            if sign != "⊙":
+                yield partial(contracted, one, other)
+        elif sign == "⊗":
+            yield partial(outer, one, other, many)
+        else:
+            yield partial(operator.mul, one, other)
+            if sign != "⊙":
+                yield partial(operator.matmul, one, other)
 
 
 @dataclass(frozen=True)
@@ -77,17 +118,37 @@ class Reader:
 
     Attributes:
         ground: the forward program with its cotangents.
-        symbols: the notes' symbols and the arrays (``"a"``), blocks (``"a.i"``) or functions they stand for.
+        symbols: the notes' symbols and what each stands for, mostly an array or a block of one.
+        functions: the symbols that are functions.
+        adjoints: symbols whose differential is something else than the cotangent of what they stand for.
         defined: symbols that the notes define themselves.
         ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
+        last: a reader on the last step, for formulas that mention step T.
         variable: in a rule such as dσ = σ(1 − σ), the variable that every function is taken of.
+        direct: where the notes tell the loss of one step from the whole, what ∂L_t/∂ of a symbol is.
+        many: the dimension of the batch, if there is one.
+        columns: whether vectors are columns.
+        summed: whether the notes write gradients of parameters as sums over the steps.
+        grammar: what the parser of the notes has to know.
+        familiar: the symbols that the notes use; all of them if it is empty.
+        cotangent_form: how the notes write the cotangent of {}, in LaTeX.
     """
 
     ground: Ground
-    symbols: Mapping[str, str]
+    symbols: Mapping[str, Tensor]
+    functions: Mapping[str, type[Function]] = field(default_factory=lambda: KNOWN)
+    adjoints: Mapping[str, Tensor] = field(default_factory=dict)
     defined: Mapping[str, Tensor] = field(default_factory=dict)
-    variable: Tensor | None = None
     ahead: Reader | None = None
+    last: Reader | None = None
+    variable: Tensor | None = None
+    direct: Mapping[str, Tensor] = field(default_factory=dict)
+    many: Dim | None = None
+    columns: bool = False
+    summed: bool = False
+    grammar: Grammar = field(default_factory=lambda: Grammar(frozenset(KNOWN)))
+    familiar: frozenset[str] = frozenset()
+    cotangent_form: str = r"\partial {}"
 
     def meanings(self, node: Node) -> list[Tensor]:
         """Every tensor that the formula can mean.
@@ -98,14 +159,25 @@ class Reader:
         """
         return _that_fit(self._attempts(node))
 
-    def function(self, node: Node) -> str | None:
+    def function(self, node: Node) -> type[Function] | None:
         """The function that a symbol names, if it names one."""
-        target = self.symbols.get(node.name) if isinstance(node, Symbol) else None
-        return target if target in FUNCTIONS else None
+        return self.functions.get(node.name) if isinstance(node, Symbol) else None
 
-    def spelled(self, target: str) -> str | None:
-        """The notes' first symbol for an array or block, if they have one."""
-        return next((name for name, meant in self.symbols.items() if meant == target), None)
+    @cached_property
+    def spellings(self) -> Mapping[str, tuple[str, str]]:
+        """What the notes write for each array or block that they have a symbol for, by its place: ("∂", "c_t")."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, tensor in (*self.symbols.items(), *self.defined.items()):
+            if isinstance(tensor.expr, Entry):
+                found.setdefault(place(tensor.expr), ("", name))
+        for name in (*self.adjoints, *self.symbols):
+            try:
+                tensor = self.cotangent(Symbol((0, 0), name))
+            except NotesError:
+                continue
+            if isinstance(tensor.expr, Entry):
+                found.setdefault(place(tensor.expr), ("∂", name))
+        return found
 
     def is_loss(self, numerator: Node) -> bool:
         """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing else."""
@@ -119,33 +191,31 @@ class Reader:
         """The tensor of a symbol."""
         if name in self.defined:
             return self.defined[name]
-        if name not in self.symbols:
+        if name in self.symbols:
+            return self.symbols[name]
+        if name not in self.functions:
             raise NotesError(f"the symbol {name!r} is not declared")
-        target = self.symbols[name]
-        if target in FUNCTIONS:
-            if self.variable is None:
-                raise NotesError(f"the function {name} stands without an argument")
-            return elementwise(FUNCTIONS[target], self.variable)
-        return self._array(target)
+        if self.variable is None:
+            raise NotesError(f"the function {name} stands without an argument")
+        return elementwise(self.functions[name], self.variable)
 
     def cotangent(self, symbol: Symbol) -> Tensor:
-        """The tensor of ∂loss/∂symbol."""
-        target = self.symbols.get(symbol.name)
-        if target is None or target in FUNCTIONS:
+        """The tensor of ∂loss/∂symbol: what the symbol stands for, with the cotangent of each array in its place."""
+        if symbol.name in self.adjoints:
+            return self.adjoints[symbol.name]
+        if symbol.name not in self.symbols or self.function(symbol):
             raise NotesError(f"the cotangent of {symbol.name!r} is not part of the derivation")
-        name, dot, label = target.partition(".")
-        arrays = self.ground.program.arrays
-        for candidate in (COTANGENT + name, SEED + name):
-            if candidate in arrays:
-                return self._array(f"{candidate}{dot}{label}")
-        raise NotesError(f"{name} has no cotangent in the derivation")
+        tensor = self.symbols[symbol.name]
+        swapped = {entry: Entry(self._cotangent_name(entry.name), *entry.indices) for entry in tensor.expr.atoms(Entry)}
+        # A bias stands for every column, its gradient does not.
+        axes = tuple(axis for axis in tensor.axes if set(axis.indices) & tensor.expr.free_symbols)
+        return Tensor(tensor.expr.xreplace(swapped), axes)
 
-    def _array(self, target: str) -> Tensor:
-        name, _, label = target.partition(".")
-        if name not in self.ground.program.arrays:
-            raise NotesError(f"the cell {self.ground.program.name} has no array {name!r}")
-        tensor = self.ground.program.arrays[name].tensor
-        return tensor.block(label) if label else tensor
+    def _cotangent_name(self, name: str) -> str:
+        found = [mark + name for mark in (COTANGENT, SEED) if mark + name in self.ground.program.arrays]
+        if not found:
+            raise NotesError(f"{name} has no cotangent in the derivation")
+        return found[0]
 
     def _attempts(self, node: Node) -> Iterator[Attempt]:
         match node:
@@ -168,9 +238,11 @@ class Reader:
             case Product():
                 yield from self._product(node)
             case SumOver(index=index, body=body):
-                yield from self._each(lambda one: self._summed(one, index), body)
+                yield from self._each(lambda one: self._summed(one, index), self._without_index(body, index))
             case Concatenation(parts=parts):
-                yield from self._each(lambda *blocks: self._concatenated(blocks), *parts)
+                yield from self._concatenation(parts)
+            case Slice():
+                yield from self._each(partial(_sliced, bounds=node), node.of)
             case Applied():
                 yield from self._applied(node)
             case Quotient():
@@ -183,76 +255,139 @@ class Reader:
             yield lambda operands=operands: operation(*operands)  # type: ignore[misc]
 
     def _product(self, node: Product) -> Iterator[Attempt]:
-        """From left to right: all products of the last factor with any meaning of those before it."""
+        """From left to right, and with what is juxtaposed multiplied first: h * W x as h * (W x)."""
+        yield from self._from_the_left(node)
+        bound = juxtaposed_first(node)
+        if bound is not node:
+            yield from self._from_the_left(bound)
+
+    def _from_the_left(self, node: Product) -> Iterator[Attempt]:
+        """All products of the last factor with any meaning of those before it."""
         first, *rest = node.factors
         before = self.meanings(first)
         for sign, factor in zip(node.operators[:-1], rest[:-1], strict=True):
-            before = _that_fit(_products(before, sign, self.meanings(factor)))
-        yield from _products(before, node.operators[-1], self.meanings(rest[-1]))
+            try:
+                before = _that_fit(_products(before, sign, self.meanings(factor), self.many))
+            except ShapeError as error:
+                yield partial(_fail, error)
+                return
+        yield from _products(before, node.operators[-1], self.meanings(rest[-1]), self.many)
 
     def _applied(self, node: Applied) -> Iterator[Attempt]:
-        name = self.function(node.function.of if isinstance(node.function, Differential) else node.function)
-        if name is None:
-            raise NotesError("only a function can be applied")
-        function = FUNCTIONS[name]
-        if self.variable is not None and any(part == node.function for part in walk(node.argument)):
+        function = node.function
+        if isinstance(function, Concatenation):
+            kinds = [self._known(part) for part in function.parts]
+            yield from self._each(lambda one: each_part(kinds, one), node.argument)
+        elif isinstance(function, Symbol) and function.name == "diag":
+            yield from self._each(diagonal, node.argument)
+        elif isinstance(function, Differential):
+            yield from self._each(partial(elementwise, partial(derivative, self._known(function.of))), node.argument)
+        elif self.variable is not None and any(part == function for part in walk(node.argument)):
             # σ(1 − σ) with σ standing for its own value: a product, written like an application.
-            bare = elementwise(function, self.variable)
+            bare = elementwise(self._known(function), self.variable)
             yield from self._each(lambda one: bare * one, node.argument)
-        elif isinstance(node.function, Differential):
-            yield from self._each(lambda one: elementwise(partial(derivative, function), one), node.argument)
         else:
-            yield from self._each(lambda one: elementwise(function, one), node.argument)
+            yield from self._each(partial(elementwise, self._known(function)), node.argument)
+
+    def _known(self, node: Node) -> type[Function]:
+        kind = self.function(node)
+        if kind is None:
+            name = node.name if isinstance(node, Symbol) else type(node).__name__
+            raise NotesError(f"only a function can be applied, and {name!r} is none")
+        return kind
 
     def _quotient(self, node: Quotient) -> Iterator[Attempt]:
         above, below = node.numerator, node.denominator
         if self.is_loss(above) and isinstance(below, Differential) and isinstance(below.of, Symbol):
             symbol = below.of
-            yield lambda: self.cotangent(symbol)
+            step = isinstance(above, Differential) and isinstance(above.of, Symbol) and split_time(above.of.name)[1]
+            if self.direct and step is not None and symbol.name in self.direct:
+                yield lambda: self.direct[symbol.name]
+            else:
+                yield lambda: self.cotangent(symbol)
+        elif self.is_loss(above) and isinstance(below, Differential):
+            yield from self._each(self._cotangent_of, below.of)
         elif isinstance(above, Differential) and isinstance(below, Differential):
             yield lambda: self.jacobian(above.of, below.of)
+            yield lambda: self.jacobian(above.of, below.of).coefficient
         else:
             yield from self._each(lambda one, other: one / other, above, below)
 
-    def jacobian(self, above: Node, below: Node) -> Tensor:
-        """∂above/∂below in full: the axes of the one, then those of the other.
-
-        A quantity that the equation of ``above`` mentions is differentiated there and everything else held
-        fixed; otherwise the definitions in between are inserted.
-        """
+    def jacobian(self, above: Node, below: Node) -> Jacobian:
+        """∂above/∂below in full."""
         (numerator,), (denominator,) = self.meanings(above), self.meanings(below)
-        if not isinstance(denominator.expr, Entry):
-            raise NotesError("a derivative is taken with respect to a symbol")
-        wrt = tuple(axis.fresh() for axis in denominator.axes)
-        entry = denominator.read_along(wrt)
-        value = self._said_with(numerator, denominator.expr.name)
-        return Tensor(value.diff(entry), (*numerator.axes, *wrt))
+        return local_jacobian(numerator, denominator, self.ground.program)
 
-    def _said_with(self, tensor: Tensor, name: str) -> Expr:
-        """The tensor's expression with definitions inserted until it mentions an array."""
-        expr = tensor.expr
-        definitions = self.ground.program.definitions
-        while True:
-            entries = expr.atoms(Entry)
-            if any(entry.name == name for entry in entries):
-                return expr
-            known = {e: definitions[e.name].at(e.indices) for e in entries if e.name in definitions}
-            if not known:
-                return expr
-            expr = expr.xreplace(known)
+    def _cotangent_of(self, value: Tensor) -> Tensor:
+        """∂L/∂(W x + b), the cotangent of the quantity that is defined so.
+
+        Raises:
+            ShapeError: if there is none.
+        """
+        program = self.ground.program
+        for equation in program.equations:
+            fits = [a.size for a in equation.array.axes] == [a.size for a in value.axes]
+            if fits and equation.array.role == "derived" and COTANGENT + equation.name in program.arrays:
+                axes = tuple(index for axis in equation.array.axes for index in axis.indices)
+                if self.ground.decide(equation.value, value.read_along(equation.array.axes), axes).equal:
+                    return program.arrays[COTANGENT + equation.name].tensor
+        raise ShapeError("the derivative by a formula that defines no quantity of the cell")
 
     def _summed(self, tensor: Tensor, index: str) -> Tensor:
-        for position, axis in enumerate(tensor.axes):
-            if str(axis.size) in {index, index.upper()}:
-                return tensor.sum(position)
-        raise ShapeError(f"the sum over {index} of shape {tensor.shape}, which has no such axis")
+        """Σ over the axis that the index names; a letter that names none runs over the batch."""
+        named = (k for k, axis in enumerate(tensor.axes) if str(axis.size) in {index, index.upper()})
+        taken = {"t", *(str(dim).lower() for dim in self.ground.sizes)}
+        batch = (k for k, axis in enumerate(tensor.axes) if axis.size == self.many and index not in taken)
+        position = next(chain(named, batch), None)
+        if position is None:
+            raise ShapeError(f"the sum over {index or 'no index'} of shape {tensor.shape}, which has no such axis")
+        return tensor.sum(position)
 
-    def _concatenated(self, blocks: tuple[Tensor, ...]) -> Tensor:
-        """Blocks under the labels of the stack that has as many of the same size."""
+    def _without_index(self, body: Node, index: str) -> Node:
+        """The body of a sum with the index left out where it is a symbol's label: Σ_n a_n is that of a's rows."""
+        match body:
+            case Symbol(name=name):
+                base, time = split_time(name)
+                bare = base.removesuffix(f"_{index}") + name.removeprefix(base)
+                own = {base, name} & {*self.symbols, *self.adjoints}
+                known = not own and bare in {*self.symbols, *self.adjoints}
+                return replace(body, name=bare) if index and known else body
+        return rebuilt(body, lambda child: self._without_index(child, index))
+
+    def _concatenation(self, parts: Sequence[Node]) -> Iterator[Attempt]:
+        """Blocks under the labels of a stack that has as many of the same size, or joined along an axis."""
+        for blocks in product(*(self.meanings(part) for part in parts)):
+            yield partial(self._stacked, blocks)
+            for position in (0, -1) if self.columns else (-1, 0):
+                yield partial(join, blocks, position)
+
+    def _stacked(self, blocks: tuple[Tensor, ...]) -> Tensor:
         if not blocks[0].axes:
             raise ShapeError("concatenation of numbers")
         for array in self.ground.program.arrays.values():
             for size in array.sizes:
-                if isinstance(size, Stack) and len(size.labels) == len(blocks) and size.dim == blocks[0].axes[-1].size:
-                    return concatenate(blocks, size.labels)
+                if isinstance(size, Stack) and len(size.labels) == len(blocks):
+                    for position in range(len(blocks[0].axes) - 1, -1, -1):
+                        if blocks[0].axes[position].size == size.dim:
+                            return concatenate(blocks, size.labels, position)
         raise ShapeError(f"no stacked axis has {len(blocks)} blocks of shape {blocks[0].shape}")
+
+
+def _fail(error: ShapeError) -> Tensor:
+    raise error
+
+
+def _sliced(tensor: Tensor, bounds: Slice) -> Tensor:
+    """The block that a slice cuts out of a stacked or joined axis."""
+    start = bounds.start[0] if bounds.start else 0
+    for axis in tensor.axes:
+        size = axis.size
+        if isinstance(size, Stack | Joined):
+            number = len(size.labels if isinstance(size, Stack) else size.dims)
+            stop = bounds.stop[0] if bounds.stop else (number if isinstance(size, Stack) else max(start + 1, number))
+            alike = isinstance(size, Stack) or len(set(size.dims)) == 1
+            if not alike and number == 2:
+                start, stop = (1, 2) if bounds.start else (0, 1)
+            if stop == start + 1 and stop <= number:
+                return tensor.block(size.labels[start]) if isinstance(size, Stack) else tensor.parts[start]
+    raise ShapeError(f"a slice of shape {tensor.shape} that is none of its blocks")

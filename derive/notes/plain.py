@@ -15,6 +15,7 @@ from derive.notes.syntax import (
     Product,
     Quotient,
     Shaped,
+    Slice,
     Sum,
     SumOver,
     Symbol,
@@ -69,10 +70,16 @@ def plain(node: Node) -> str:
         case Quotient(numerator=above, denominator=below):
             return f"{_atom(above)}/{_atom(below)}"
         case SumOver(index=index, body=body):
-            return f"Σ_{index} {_factor(body)}"
+            return f"Σ_{index} {_factor(body)}" if index else f"Σ {_factor(body)}"
         case Concatenation(parts=parts):
             return f"[{', '.join(map(plain, parts))}]"
+        case Slice(of=of, start=start, stop=stop):
+            return f"{_atom(of)}[{_bound(start)}:{_bound(stop)}]"
     raise TypeError(f"no plain text for {type(node).__name__}")
+
+
+def _bound(bound: tuple[int, str] | None) -> str:
+    return "" if bound is None else f"{bound[0] if bound[0] > 1 else ''}{symbol_text(bound[1])}"
 
 
 def _raised(exponent: int) -> str:

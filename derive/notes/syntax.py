@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from typing import Any
 
 Span = tuple[int, int]
 
@@ -37,7 +38,7 @@ class Differential(Node):
 
 @dataclass(frozen=True)
 class Applied(Node):
-    """A function of an argument; the function is a Symbol or the Differential of one."""
+    """A function of an argument; the function is a Symbol, the Differential of one, or a column of functions."""
 
     function: Node
     argument: Node
@@ -68,7 +69,7 @@ class Sum(Node):
 
 @dataclass(frozen=True)
 class Product(Node):
-    """Factors with the operator before each but the first: ``⊙``, ``·`` or the empty string (juxtaposed)."""
+    """Factors with the operator before each but the first: ``⊙``, ``⊗``, ``·``, ``*`` or nothing (juxtaposed)."""
 
     factors: tuple[Node, ...]
     operators: tuple[str, ...]
@@ -91,6 +92,15 @@ class SumOver(Node):
 @dataclass(frozen=True)
 class Concatenation(Node):
     parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Slice(Node):
+    """A range of an axis: ``z[:, H:2H]``; a bound is a multiple of a size, or None at either end."""
+
+    of: Node
+    start: tuple[int, str] | None
+    stop: tuple[int, str] | None
 
 
 @dataclass(frozen=True)
@@ -127,10 +137,43 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-_TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 1}
+def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each of the nodes directly below changed."""
+    changed: dict[str, Any] = {}
+    for one in fields(node):
+        value = getattr(node, one.name)
+        if isinstance(value, Node):
+            changed[one.name] = change(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
+            changed[one.name] = tuple(map(change, value))
+    return replace(node, **changed) if changed else node
+
+
+def juxtaposed_first(node: Product) -> Product:
+    """A product in which what is juxtaposed is one factor, ``h * W x`` as h * (W x); itself where nothing is mixed."""
+    if not {"", *node.operators} == set(node.operators) or set(node.operators) == {""}:
+        return node
+    groups: list[list[Node]] = [[node.factors[0]]]
+    signs: list[str] = []
+    for sign, factor in zip(node.operators, node.factors[1:], strict=True):
+        if sign:
+            signs.append(sign)
+            groups.append([factor])
+        else:
+            groups[-1].append(factor)
+    factors = tuple(
+        group[0]
+        if len(group) == 1
+        else Product((group[0].span[0], group[-1].span[1]), tuple(group), ("",) * (len(group) - 1))
+        for group in groups
+    )
+    return Product(node.span, factors, tuple(signs))
+
+
+_TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 0, "T": 2}
 
 
 def split_time(name: str) -> tuple[str, int | None]:
-    """``h_t-1`` → (h, −1); a name without a time has None."""
+    """``h_t-1`` → (h, −1); a name without a time has None, one of the last step 2."""
     base, _, last = name.rpartition("_")
     return (base, _TIMES[last]) if base and last in _TIMES else (name, None)

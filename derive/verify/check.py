@@ -6,34 +6,38 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from sympy import factor_terms
+from sympy import Expr, factor_terms
 
 from derive.calculus import COTANGENT, vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
 from derive.errors import HandgradError, NotesError
-from derive.index import Entry
+from derive.functions import FUNCTIONS
+from derive.index import Entry, Joined
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
-from derive.notes.latex import parse_claim, symbol_name
-from derive.notes.meaning import Reader
+from derive.notes.interpret import is_step_loss
+from derive.notes.latex import Grammar, parse_claim, symbol_name
+from derive.notes.meaning import Reader, place, symbol_latex, view
 from derive.notes.plain import plain
-from derive.notes.syntax import Claim
-from derive.show import form_text, latex_name, latex_style
+from derive.notes.standard import many
+from derive.notes.syntax import Claim, Quotient, Symbol, walk
+from derive.program import Program
+from derive.show import Names, form_text, latex_name, latex_style
 from derive.tensor import Tensor
 from derive.verify.compose import Composition, compose
 from derive.verify.counterexample import Counterexample, counterexample
 from derive.verify.judge import (
     Judgement,
     bare,
+    coefficient,
     definition,
     judge,
     mentions_next,
     per_step,
     target,
-    without_deltas,
 )
-from derive.verify.repair import functions, repair
+from derive.verify.repair import repair
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,12 @@ def reader_of(notes: Notes) -> Reader:
     """
     if notes.cell not in CELLS:
         raise NotesError(f"the notes are on the cell {notes.cell!r}; known cells: {', '.join(CELLS)}")
-    ground = Ground(vjp(CELLS[notes.cell]))
-    symbols = {symbol_name(latex): str(target) for latex, target in notes.symbols.items()}
-    return Reader(ground, symbols)
+    program = vjp(CELLS[notes.cell])
+    targets = {symbol_name(latex): str(target) for latex, target in notes.symbols.items()}
+    functions = {name: FUNCTIONS[target] for name, target in targets.items() if target in FUNCTIONS}
+    symbols = {name: view(program, target) for name, target in targets.items() if target not in FUNCTIONS}
+    grammar = Grammar(frozenset(functions))
+    return Reader(Ground(program), symbols, functions, many=many(program), grammar=grammar)
 
 
 def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
@@ -120,29 +127,50 @@ def _verdict(statement: Statement, reader: Reader) -> tuple[Verdict, Reader]:
     try:
         return _understood(statement, reader, start)
     except HandgradError as error:
-        return Verdict(
-            statement=statement,
-            text=statement.written,
-            holds_as_written=None,
-            holds_as_read=None,
-            method="none",
-            derived="",
-            difference=f"not understood: {error}",
-            correction=None,
-            counterexample=None,
-            remarks=(),
-            seconds=perf_counter() - start,
-        ), reader
+        return not_understood(statement, error, perf_counter() - start), reader
+
+
+def not_understood(statement: Statement, error: HandgradError, seconds: float = 0.0) -> Verdict:
+    """The verdict on a statement of which nothing can be said, and why."""
+    return Verdict(
+        statement=statement,
+        text=statement.written,
+        holds_as_written=None,
+        holds_as_read=None,
+        method="none",
+        derived="",
+        difference=f"not understood: {error}",
+        correction=None,
+        counterexample=None,
+        remarks=(),
+        seconds=seconds,
+    )
+
+
+def judge_statement(
+    statement: Statement, reader: Reader, progress: Callable[[Statement], None] = lambda _: None
+) -> Verdict:
+    """A verdict on one statement."""
+    progress(statement)
+    return _verdict(statement, reader)[0]
+
+
+def holds(claim: Claim, reader: Reader) -> bool | None:
+    """Whether a claim holds, looking ahead to the next step where it does.
+
+    Raises:
+        NotesError: if it is not understood.
+    """
+    return judge(claim, _looking_far_enough(claim, reader)).holds
 
 
 def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Verdict, Reader]:
-    names = functions(reader)
-    claim = parse_claim(statement.written, names)
+    claim = parse_claim(statement.written, reader.grammar)
     if statement.defines:
         reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
     reader, kept = _looking_far_enough(claim, reader), reader
     written = judge(claim, reader)
-    meant = parse_claim(statement.reading, names) if statement.reading else claim
+    meant = parse_claim(statement.reading, reader.grammar) if statement.reading else claim
     read = judge(meant, reader) if statement.reading else written
     difference, correction, example = None, None, None
     if written.holds is False:
@@ -169,17 +197,40 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
 
 
 def _looking_far_enough(claim: Claim, reader: Reader) -> Reader:
-    """The reader that knows step t + 1 for a claim that mentions it; a parameter's gradient is one step's."""
-    if reader.ahead is None or not (mentions_next(claim.left) or mentions_next(claim.right)):
+    """The reader that knows step t + 1, or the last one, for a claim that mentions it; a gradient is one step's."""
+    if reader.last and any(name.endswith("_T") for name in symbol_names(claim)):
+        return reader.last
+    if reader.ahead is None or not _beyond(claim, reader):
         return reader
-    kind, _, due = target(claim, reader.ahead)
+    try:
+        kind, _, due = target(claim, reader.ahead)
+    except NotesError:  # it is reported when the claim is judged
+        return reader.ahead
     return reader if per_step(claim, kind, due, reader.ahead) is not claim else reader.ahead
+
+
+def _beyond(claim: Claim, reader: Reader) -> bool:
+    """Whether a claim mentions the next step, or what only a reader that knows it can tell."""
+    if mentions_next(claim.left) or mentions_next(claim.right):
+        return True
+    ahead = reader.ahead or reader
+    further = {*ahead.symbols, *ahead.adjoints} - {*reader.symbols, *reader.adjoints, *reader.defined}
+    step_losses = any(
+        isinstance(part, Quotient) and is_step_loss(part)
+        for side in (claim.left, claim.right)
+        for part in walk(side)
+    )
+    return bool(symbol_names(claim) & further) or (step_losses and bool(ahead.direct))
+
+
+def symbol_names(claim: Claim) -> set[str]:
+    """Every symbol of a claim."""
+    return {part.name for side in (claim.left, claim.right) for part in walk(side) if isinstance(part, Symbol)}
 
 
 def _mentioned(tensor: Tensor) -> frozenset[str]:
     """The arrays in an expression, a block with its number: ``da[2]``."""
-    numbers = ((e.name, [int(i) for i in e.indices if i.is_number]) for e in tensor.expr.atoms(Entry))
-    return frozenset(f"{name}{block}" if block else name for name, block in numbers)
+    return frozenset(place(entry) for entry in tensor.expr.atoms(Entry))
 
 
 def _without_edit(judgement: Judgement, reader: Reader) -> str:
@@ -197,25 +248,52 @@ def _derived(claim: Claim, judgement: Judgement, reader: Reader) -> str:
 
 def _right_side(judgement: Judgement, reader: Reader) -> str:
     """The derived right side in LaTeX, in the notes' symbols."""
+    names = _notes_names(reader, judgement)
     program = judgement.ground.program
     if judgement.kind == "jacobian":
-        expr = factor_terms(without_deltas(judgement.due)[0].expr)
-        groups = natural_groups(expr, program)
-    else:
-        tensor = definition(judgement.due, judgement.ground)
-        expr, groups = tensor.expr, tuple(axis.indices for axis in tensor.axes)
-    return form_text(form_of(expr, groups, program), latex_style(_notes_names(reader, judgement)))
+        expr = factor_terms(coefficient(judgement.due).expr)
+        return form_text(form_of(expr, natural_groups(expr, program), program), latex_style(names))
+    tensor = judgement.due if judgement.kind in {"update", "identity"} else definition(judgement.due, judgement.ground)
+    return _tensor_text(_spelled_out(tensor, judgement, reader), program, names)
 
 
-def _notes_names(reader: Reader, judgement: Judgement) -> Callable[[str, str | None], str]:
+def _tensor_text(tensor: Tensor, program: Program, names: Names) -> str:
+    """A tensor in LaTeX, a joined axis as a row or a column of its parts."""
+    parts = tensor.parts
+    if len(parts) == 1:
+        groups = tuple(axis.indices for axis in tensor.axes)
+        return form_text(form_of(tensor.expr, groups, program), latex_style(names))
+    texts = [_tensor_text(part, program, names) for part in parts]
+    if isinstance(tensor.axes[-1].size, Joined):
+        return f"[{', '.join(texts)}]"
+    column = r" \\ ".join(texts)
+    return rf"\begin{{bmatrix}} {column} \end{{bmatrix}}"
+
+
+def _spelled_out(tensor: Tensor, judgement: Judgement, reader: Reader) -> Tensor:
+    """A tensor without the quantities that only the derivation has a name for: what a gate is a function of."""
+    definitions = judgement.ground.program.definitions
+    while True:
+        unnamed: dict[Expr, Expr] = {
+            entry: definitions[entry.name].at(entry.indices)
+            for entry in tensor.expr.atoms(Entry)
+            if entry.name in definitions
+            and place(entry) not in reader.spellings
+        }
+        if not unnamed:
+            return tensor
+        tensor = Tensor(tensor.expr.xreplace(unnamed), tensor.axes)
+
+
+def _notes_names(reader: Reader, judgement: Judgement) -> Names:
     def names(name: str, label: str | None) -> str:
         if judgement.kind == "rule":
             return latex_name(name, label)
-        target = f"{name}.{label}" if label else name
-        if symbol := reader.spelled(target):
-            return latex_name(symbol)
-        symbol = reader.spelled(target.removeprefix(COTANGENT)) if target.startswith(COTANGENT) else None
-        return rf"\partial {latex_name(symbol)}" if symbol else latex_name(name, label)
+        number = f"[{judgement.ground.program.arrays[name].labels.index(label)}]" if label else ""
+        mark, symbol = reader.spellings.get(name + number, ("", ""))
+        if not symbol:
+            return latex_name(name, label)
+        return reader.cotangent_form.format(symbol_latex(symbol)) if mark else symbol_latex(symbol)
 
     return names
 
@@ -225,7 +303,7 @@ def _stated(notes: Notes, reader: Reader) -> Iterator[tuple[Tensor, Tensor]]:
     for statement in notes.statements:
         if statement.numbered:
             try:
-                judgement = judge(parse_claim(statement.reading or statement.written, functions(reader)), reader)
+                judgement = judge(parse_claim(statement.reading or statement.written, reader.grammar), reader)
             except HandgradError:
                 continue
             if judgement.kind == "cotangent" and judgement.stated and isinstance(judgement.due.expr, Entry):

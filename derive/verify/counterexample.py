@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from derive.calculus import COTANGENT
 from derive.evaluate import REAL, Sizes, evaluate, size_of
 from derive.index import entries
-from derive.notes.meaning import Reader
+from derive.notes.meaning import Reader, place
 from derive.tensor import Tensor
-from derive.verify.judge import Judgement, definition, without_deltas
+from derive.verify.judge import Judgement, coefficient, definition
 
 _DIGITS = 6
 
@@ -50,9 +49,7 @@ def counterexample(judgement: Judgement, reader: Reader) -> Counterexample | Non
 
 
 def _common(judgement: Judgement) -> Tensor:
-    if judgement.kind != "jacobian":
-        return judgement.due
-    return without_deltas(judgement.due)[0]
+    return coefficient(judgement.due) if judgement.kind == "jacobian" else judgement.due
 
 
 def _value(tensor: Tensor, values: Any, sizes: Sizes) -> np.ndarray:
@@ -64,21 +61,18 @@ def _value(tensor: Tensor, values: Any, sizes: Sizes) -> np.ndarray:
 
 
 def _mentioned(expr: Expr, judgement: Judgement) -> Iterator[tuple[str, Tensor]]:
-    """The arrays and blocks that an expression mentions, as ``a`` or ``a.i``."""
+    """The arrays and blocks that an expression mentions, as ``a`` or ``a[0]``."""
     for entry in entries(expr):
         array = judgement.ground.program.arrays[entry.name]
         label = next((array.labels[int(i)] for i in entry.indices if i.is_number), None)
-        yield (f"{array.name}.{label}", array.tensor.block(label)) if label else (array.name, array.tensor)
+        yield place(entry), array.tensor.block(label) if label else array.tensor
 
 
-def _symbol(target: str, reader: Reader, judgement: Judgement) -> str:
+def _symbol(where: str, reader: Reader, judgement: Judgement) -> str:
     """The notes' symbol for an array, or the array's own name; a rule's variable stands for no array."""
     if judgement.kind == "rule":
-        return target
-    if name := reader.spelled(target):
-        return name
-    name = reader.spelled(target.removeprefix(COTANGENT)) if target.startswith(COTANGENT) else None
-    return f"∂{name}" if name else target
+        return where
+    return "".join(reader.spellings.get(where, ("", where)))
 
 
 def _plain(values: np.ndarray) -> Any:

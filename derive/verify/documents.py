@@ -6,124 +6,136 @@ a cell, the document's own forward equations are it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
-from derive.calculus import SEED, vjp
-from derive.cells import CELLS
-from derive.equality import Ground
-from derive.errors import NotesError
-from derive.notes import Notes, Statement
+from derive.errors import HandgradError, NotesError, SettingError
+from derive.notes import Statement
 from derive.notes.document import Document, Passage
-from derive.notes.infer import FUNCTION_NAMES, infer_cell
-from derive.notes.latex import parse_claim, symbol_name
+from derive.notes.interpret import Interpretation, Vocabulary
+from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim
-from derive.program import Program
-from derive.unroll import NEXT, backward_through_time
-from derive.verify.check import Verdict, judge_statements, reader_of
+from derive.notes.vocabulary import Settings, checked, vocabularies
+from derive.verify.check import Verdict, holds, judge_statement, not_understood, symbol_names
+from derive.verify.readings import best, defined_symbols
 
-Finding = Literal["holds", "wrong", "not_understood", "undecided"]
-
-_NO_BRACES = str.maketrans("", "", "{}")
-_SETTINGS = {"title": str, "cell": str, "symbols": dict, "vectors": str, "batch": bool}
-_BATCH_SUM = re.compile(r"\\sum(?!_?\s*\{?\s*t\b)")
+Finding = Literal["holds", "holds_under_reading", "wrong", "not_understood", "undecided"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A verdict with its place, and the wrong equations that it builds on."""
+    """A verdict with its place, and the wrong equations that it builds on.
+
+    Attributes:
+        under: the reading under which it holds, where it does not under the plainest.
+    """
 
     verdict: Verdict
     line: int
     inherits: tuple[str, ...]
+    under: str | None = None
 
     @property
     def finding(self) -> Finding:
         if self.verdict.holds_as_written is not None:
-            return "holds" if self.verdict.holds_as_written else "wrong"
+            if self.verdict.holds_as_written:
+                return "holds_under_reading" if self.under else "holds"
+            return "wrong"
         understood = self.verdict.difference is None
         return "undecided" if understood else "not_understood"
 
 
 def check_document(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> tuple[Found, ...]:
-    """Judge every equation of a document, in order.
+    """Judge every equation of a document, in order, under the reading of its symbols by which most of them hold.
 
     Raises:
-        NotesError: for a wrong setting in the front matter, or if there is no cell to judge against.
+        NotesError: for a wrong setting in the front matter, or a document without equations.
     """
-    settings = _checked(document.settings)
-    reader = _bound(settings, document) if "cell" in settings else _defined_by(document, settings)
-    verdicts, _ = judge_statements(_statements(document.passages), reader, progress)
-    lines = [passage.line for passage in document.passages]
-    return tuple(Found(v, line, _inherits(v, verdicts)) for v, line in zip(verdicts, lines, strict=True))
+    settings = checked(document)
+    if not document.passages:
+        raise NotesError("there are no equations in it")
+    statements = tuple(_statements(document.passages))
+    try:
+        reading = choose_reading(document, settings)
+    except SettingError:
+        raise
+    except HandgradError as error:
+        lost = (not_understood(statement, error) for statement in statements)
+        return tuple(Found(v, passage.line, ()) for v, passage in zip(lost, document.passages, strict=True))
+    verdicts = tuple(judge_statement(statement, reading.reader, progress) for statement in statements)
+    found = []
+    for passage, verdict in zip(document.passages, verdicts, strict=True):
+        under = reading.sentence if reading.sentence and not _text_holds(passage.latex, reading.plainest) else None
+        found.append(Found(verdict, passage.line, _inherits(verdict, verdicts), under))
+    return tuple(found)
 
 
-def _bound(settings: dict[str, Any], document: Document) -> Reader:
-    """A reader on a cell that handgrad ships."""
-    name = settings["cell"]
-    if name not in CELLS:
-        raise NotesError(f"the front matter names the cell {name!r}; known cells: {', '.join(CELLS)}")
-    if settings.get("vectors", "rows") != "rows":
-        raise NotesError("handgrad's own cells are written with rows; leave out the cell to have yours taken")
-    symbols = {**standard_symbols(CELLS[name]), **settings.get("symbols", {})}
-    reader = reader_of(Notes("", name, _familiar_first(symbols, document), (), ()))
-    return _looking_ahead(reader, CELLS[name])
+@dataclass(frozen=True)
+class Reading:
+    """The reader under which most of a document's equations hold, how it reads, and the plainest one."""
+
+    reader: Reader
+    sentence: str | None
+    plainest: Reader
 
 
-def _defined_by(document: Document, settings: dict[str, Any]) -> Reader:
-    """A reader on the cell that the document's own forward equations define."""
-    claims, unread = _read(document)
-    summed = any(_BATCH_SUM.search(passage.latex) for passage in document.passages)
-    orientation = {"rows": False, "columns": True}.get(settings.get("vectors", ""))
-    inferred = infer_cell(claims, "notes", settings.get("batch", summed), orientation, unread)
-    bound = {symbol_name(latex): str(target) for latex, target in settings.get("symbols", {}).items()}
-    symbols = _familiar_first({**inferred.symbols, **bound}, document)
-    reader = Reader(Ground(vjp(inferred.cell)), symbols, inferred.broadcast)
-    return _looking_ahead(reader, inferred.cell)
+def choose_reading(document: Document, settings: Settings) -> Reading:
+    """How a document is best read.
+
+    Raises:
+        HandgradError: if there is no cell to read it against.
+    """
+    candidates: list[tuple[int, Reader, str | None]] = []
+    first: Reader | None = None
+    for vocabulary in vocabularies(document, settings):
+        how, held = best(vocabulary, partial(_judged, replace(vocabulary, proving=False), {}))
+        sentences = [vocabulary.sentence] if vocabulary.sentence else []
+        sentences += how.sentences(defined_symbols(vocabulary))
+        first = first or replace(vocabulary, proving=False).reader(Interpretation())
+        candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None))
+        if held == len(vocabulary.claims):
+            break
+    assert first is not None  # the first vocabulary is always there, or a NotesError has said why not
+    _, reader, sentence = max(candidates, key=lambda one: one[0])
+    return Reading(reader, sentence, first)
 
 
-def _looking_ahead(reader: Reader, cell: Program) -> Reader:
-    """The reader with one beside it that knows step t + 1: c_{t+1} is c at the step after."""
-    ground = Ground(backward_through_time(cell))
-    later = {
-        f"{name.removesuffix('_t')}_t+1": _later_target(target)
-        for name, target in reader.symbols.items()
-        if name.endswith("_t") and target.partition(".")[0] + NEXT in ground.program.arrays
-    }
-    return replace(reader, ahead=Reader(ground, {**reader.symbols, **later}, reader.defined))
+def _judged(vocabulary: Vocabulary, known: dict[Any, bool], how: Interpretation) -> tuple[bool, ...]:
+    """Whether each claim holds; what is known of one under the same meaning of its symbols is not asked again."""
+    reader = vocabulary.reader(how)
+    found = []
+    for number, claim in enumerate(vocabulary.claims):
+        key = (number, *(_meaning(name, reader) for name in sorted(symbol_names(claim))))
+        if key not in known:
+            known[key] = _holds(claim, reader)
+        found.append(known[key])
+    return tuple(found)
 
 
-def _later_target(target: str) -> str:
-    name, dot, label = target.partition(".")
-    return f"{name}{NEXT}{dot}{label}"
+def _meaning(name: str, reader: Reader) -> tuple[Any, ...]:
+    """What a symbol and its differential stand for, to every reader."""
+    readers = [one for one in (reader, reader.ahead, reader.last) if one]
+    tensors = (table.get(name) for one in readers for table in (one.symbols, one.adjoints))
+    # Two steps without a direct loss are another program under the same names.
+    programs = tuple(one.ground.program.inputs for one in readers)
+    return (*(tensor.expr if tensor else None for tensor in tensors), programs)
 
 
-def _read(document: Document) -> tuple[list[Claim], dict[str, str]]:
-    """The claims that can be parsed, and the left sides of those that cannot and might define something."""
-    claims: list[Claim] = []
-    unread: dict[str, str] = {}
-    for passage in document.passages:
-        try:
-            claims.append(parse_claim(passage.latex, FUNCTION_NAMES))
-        except NotesError:  # it is reported when its turn comes
-            with suppress(NotesError):
-                unread[symbol_name(passage.latex.partition("=")[0].strip())] = passage.latex
-    return claims, unread
+def _holds(claim: Claim, reader: Reader) -> bool:
+    try:
+        return holds(claim, reader) is True
+    except HandgradError:
+        return False
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    for key, value in settings.items():
-        if key not in _SETTINGS:
-            raise NotesError(f"the front matter has an unknown setting {key!r}; known: {', '.join(_SETTINGS)}")
-        if not isinstance(value, _SETTINGS[key]):
-            raise NotesError(f"the front matter's {key!r} should be a {_SETTINGS[key].__name__}, not {value!r}")
-    if settings.get("vectors", "rows") not in {"rows", "columns"}:
-        raise NotesError(f"the front matter's 'vectors' should be rows or columns, not {settings['vectors']!r}")
-    return settings
+def _text_holds(text: str, reader: Reader) -> bool:
+    try:
+        return _holds(parse_claim(text, reader.grammar), reader)
+    except NotesError:
+        return False
 
 
 def _statements(passages: Iterable[Passage]) -> Iterator[Statement]:
@@ -144,39 +156,3 @@ def _inherits(verdict: Verdict, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
 def _overlap(one: str, other: str) -> bool:
     """Whether two of ``da``, ``da[0]``, ``da[1]`` have an entry in common."""
     return one == other or one.startswith(f"{other}[") or other.startswith(f"{one}[")
-
-
-def _familiar_first(symbols: dict[str, str], document: Document) -> dict[str, str]:
-    """Symbols that the document uses before those that it does not, so that corrections are in its own spelling."""
-    text = "".join(passage.latex for passage in document.passages).translate(_NO_BRACES)
-    return dict(sorted(symbols.items(), key=lambda item: (item[0].translate(_NO_BRACES) not in text, -len(item[0]))))
-
-
-def standard_symbols(cell: Program) -> dict[str, str]:
-    """A cell's own spellings: x_t, h_{t-1} or h_{prev}, c_t, W_x, b_i, d_{next-h}, σ and tanh."""
-    symbols = {r"\sigma": "sigmoid", r"\text{sigmoid}": "sigmoid", r"\tanh": "tanh", r"\text{tanh}": "tanh"}
-    for array in cell.arrays.values():
-        plain = _latex(array.name)
-        if array.role == "state":
-            before = _latex(str(array.next))
-            symbols |= {f"{before}_{{t-1}}": array.name, f"{before}_{{prev}}": array.name}
-            continue
-        symbols[plain] = array.name
-        if array.role != "parameter":
-            symbols[_with_script(plain, "t")] = array.name
-        for label in array.labels:
-            symbols[_with_script(plain, label)] = f"{array.name}.{label}"
-            if array.role != "parameter":
-                symbols[_with_script(_with_script(plain, label), "t")] = f"{array.name}.{label}"
-    for array in vjp(cell).having("cotangent"):
-        symbols[f"d_{{next-{array.name.removeprefix(SEED)}}}"] = array.name
-    return symbols
-
-
-def _latex(name: str) -> str:
-    letter, _, script = name.partition("_")
-    return f"{letter}_{{{script.replace('_', ',')}}}" if script else letter
-
-
-def _with_script(symbol: str, script: str) -> str:
-    return f"{symbol[:-1]},{script}}}" if symbol.endswith("}") else f"{symbol}_{{{script}}}"

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any, Literal
+from typing import Literal
 
-from sympy import KroneckerDelta, Mul, S
+from sympy import Expr, S
 
 from derive.calculus import COTANGENT
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
-from derive.functions import FUNCTIONS
-from derive.index import Entry, Index
-from derive.normal import normal_terms
+from derive.functions import is_opaque
+from derive.index import Entry
+from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
 from derive.notes.syntax import (
     Applied,
     Claim,
+    Concatenation,
     Differential,
     Node,
     Quotient,
@@ -28,13 +29,17 @@ from derive.notes.syntax import (
     Symbol,
     Transpose,
     children,
+    rebuilt,
     split_time,
     walk,
 )
 from derive.program import Array, Program
 from derive.tensor import Axis, Tensor, elementwise, shape_text
+from derive.verify.update import update_due
 
-Kind = Literal["definition", "forward", "cotangent", "jacobian", "rule"]
+_LOSS = "it defines the loss, which the derivation takes as given"
+
+Kind = Literal["definition", "forward", "cotangent", "jacobian", "rule", "update", "identity"]
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,16 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     Raises:
         NotesError: if it is not understood.
     """
+    if is_loss(claim.left, reader):
+        return Judgement("definition", True, "none", Tensor(S.Zero), None, reader.ground, (), (_LOSS,))
+    if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
+        claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
     kind, reader, due = target(claim, reader)
-    claim = per_step(claim, kind, due, reader)
+    if kind == "cotangent" and from_outside(due, reader) and not has_upstream(claim.right, reader):
+        raise NotesError("what comes from the loss is given to the cell, there is nothing to derive it from")
+    whole, claim = claim, per_step(claim, kind, due, reader)
     complaints, remarks = shape_claims(claim, reader)
+    complaints += lost_sum(whole, kind, due, reader)
     remarks += idle_numerator(claim, kind, reader)
     try:
         meanings = reader.meanings(claim.right)
@@ -90,14 +102,49 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     return undecided or outcome
 
 
+def is_loss(left: Node, reader: Reader) -> bool:
+    """Whether an equation defines the loss."""
+    return isinstance(left, Symbol) and reader.is_loss(Differential(left.span, left))
+
+
+def from_outside(due: Tensor, reader: Reader) -> bool:
+    """Whether a cotangent is one that reaches the cell from outside."""
+    inputs = {array.name for array in reader.ground.program.inputs}
+    return bool(due.expr.atoms(Entry)) and all(entry.name in inputs for entry in due.expr.atoms(Entry))
+
+
 def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
     """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
-    name = str(getattr(due.expr, "name", "")).removeprefix(COTANGENT)
-    if kind != "cotangent" or name not in {array.name for array in reader.ground.program.having("parameter")}:
+    if not _is_gradient(kind, due, reader):
         return claim
-    summed = isinstance(claim.right, SumOver) and claim.right.index == "t"
-    right = claim.right.body if isinstance(claim.right, SumOver) and summed else claim.right
+    right = claim.right.body if sums_over_time(claim.right, reader) and isinstance(claim.right, SumOver) else claim.right
     return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
+
+
+def sums_over_time(node: Node, reader: Reader) -> bool:
+    """Whether a formula is a sum over the steps; one without an index is, where there is no batch."""
+    return isinstance(node, SumOver) and (node.index == "t" or (not node.index and reader.many is None))
+
+
+def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str, ...]:
+    """A complaint if a parameter's gradient lacks the sum over the steps that the notes write elsewhere."""
+    if not reader.summed or not _is_gradient(kind, due, reader) or has_time(claim.left):
+        return ()
+    summed = any(sums_over_time(node, reader) for node in walk(claim.right))
+    whole = any(has_time(node) for node in walk(claim.right)) and not summed
+    return ("the sum over t is missing",) if whole else ()
+
+
+def has_time(node: Node) -> bool:
+    """Whether a symbol of some step stands in a formula."""
+    return any(isinstance(part, Symbol) and split_time(part.name)[1] is not None for part in walk(node))
+
+
+def _is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
+    """Whether a claim is on a parameter's cotangent."""
+    parameters = {COTANGENT + array.name for array in reader.ground.program.having("parameter")}
+    entries = due.expr.atoms(Entry)
+    return kind == "cotangent" and bool(entries) and all(entry.name in parameters for entry in entries)
 
 
 def mentions_next(node: Node) -> bool:
@@ -116,24 +163,20 @@ def one_step_earlier(node: Node) -> Node:
         if time == -1:
             raise NotesError(f"steps t − 1 and t + 1 stand together: {plain(node)}")
         return node if time is None else replace(node, name=f"{base}_{'t' if time == 1 else 't-1'}")
-    changed: dict[str, Any] = {}
-    for one in fields(node):
-        value = getattr(node, one.name)
-        if isinstance(value, Node):
-            changed[one.name] = one_step_earlier(value)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            changed[one.name] = tuple(map(one_step_earlier, value))
-    return replace(node, **changed) if changed else node
+    return rebuilt(node, one_step_earlier)
 
 
 def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
     """The kind of a claim, the reader of its right side, and the tensor that the right side should be."""
     left = bare(claim.left)
+    if update := update_due(claim, reader):
+        return "update", *update
     match left:
         case Symbol(name=name) if name in reader.defined:
             return "definition", reader, reader.defined[name]
-        case Symbol() if reader.function(left) is None:
-            return "forward", reader, reader.quantity(left.name)
+        case Symbol() | Concatenation() if reader.function(left) is None:
+            due = reader.meanings(left)[0]
+            return ("cotangent" if _all_cotangents(due, reader) else "forward"), reader, due
         case Differential(of=Symbol() as symbol) if reader.function(symbol) is None:
             return "cotangent", reader, reader.cotangent(symbol)
         case Quotient(numerator=Differential(of=above), denominator=Differential(of=Symbol() as below)):
@@ -145,7 +188,16 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
         case Transpose(of=inner):
             kind, reader, due = target(replace(claim, left=inner), reader)
             return kind, reader, due.T
-    raise NotesError(f"the left side of {claim.text!r} is neither a quantity, a cotangent nor a derivative")
+    # A link further down a chain, whose two sides are formulas.
+    try:
+        return "identity", reader, reader.meanings(claim.left)[0]
+    except ShapeError as error:
+        raise NotesError(f"the left side of {claim.text!r} does not fit together: {error}") from None
+
+
+def _all_cotangents(tensor: Tensor, reader: Reader) -> bool:
+    arrays = reader.ground.program.arrays
+    return bool(tensor.expr.atoms(Entry)) and all(arrays[e.name].role == "cotangent" for e in tensor.expr.atoms(Entry))
 
 
 def has_upstream(node: Node, reader: Reader) -> bool:
@@ -158,8 +210,7 @@ def has_upstream(node: Node, reader: Reader) -> bool:
     if isinstance(node, Differential):
         return reader.function(node.of) is None
     if isinstance(node, Symbol):
-        array = reader.ground.program.arrays.get(reader.symbols.get(node.name, ""))
-        return array is not None and array.role == "cotangent"
+        return node.name in reader.symbols and _all_cotangents(reader.symbols[node.name], reader)
     return any(has_upstream(child, reader) for child in children(node))
 
 
@@ -168,22 +219,24 @@ def _rule(left: Node, reader: Reader) -> tuple[Kind, Reader, Tensor]:
     function, argument = (left.function, left.argument) if isinstance(left, Applied) else (left, None)
     differentiated = isinstance(function, Differential)
     symbol = function.of if isinstance(function, Differential) else function
-    name = reader.function(symbol)
-    if name is None or not (argument is None or isinstance(argument, Symbol)):
+    kind = reader.function(symbol)
+    if kind is None or not (argument is None or isinstance(argument, Symbol)):
         raise NotesError("a rule is about a function of a variable")
+    if not differentiated and is_opaque(kind):
+        raise NotesError(f"the function {plain(symbol)} is none that is known, so this says what it is")
     letter = argument.name if isinstance(argument, Symbol) and argument.name.isidentifier() else "z"
     variable = Tensor(Entry(letter), ())
     ground = Ground(Program("rule", (Array(letter, ()),), (), ()))
     names = {argument.name: variable} if isinstance(argument, Symbol) else {}
-    inner = Reader(ground, {k: v for k, v in reader.symbols.items() if v in FUNCTIONS}, names, variable)
-    value = elementwise(FUNCTIONS[name], variable)
+    inner = Reader(ground, names, reader.functions, variable=variable, grammar=reader.grammar)
+    value = elementwise(kind, variable)
     return "rule", inner, Tensor(value.expr.diff(variable.expr), ()) if differentiated else value
 
 
 def agree(kind: Kind, due: Tensor, stated: Tensor, ground: Ground) -> Decision:
     """Whether the right side is what is due."""
     if kind == "jacobian":
-        return _agree_up_to_deltas(due, stated, ground)
+        return _agree_jacobians(due, stated, ground)
     if not _fits(due, stated):
         return Decision(False, "exact")
     due, stated = due.squeezed, stated.squeezed
@@ -192,11 +245,14 @@ def agree(kind: Kind, due: Tensor, stated: Tensor, ground: Ground) -> Decision:
 
 
 def definition(tensor: Tensor, ground: Ground) -> Tensor:
-    """The right side of the equation that defines an array or block; an input is its own."""
-    if isinstance(tensor.expr, Entry) and tensor.expr.name in ground.program.definitions:
-        equation = ground.program.definitions[tensor.expr.name]
-        return Tensor(equation.at(tensor.expr.indices), tensor.axes)
-    return tensor
+    """The right sides of the equations that define the arrays of a tensor; an input is its own."""
+    definitions = ground.program.definitions
+    inside: dict[Expr, Expr] = {
+        entry: definitions[entry.name].at(entry.indices)
+        for entry in tensor.expr.atoms(Entry)
+        if entry.name in definitions
+    }
+    return Tensor(tensor.expr.xreplace(inside), tensor.axes)
 
 
 def _fits(due: Tensor, stated: Tensor) -> bool:
@@ -204,37 +260,37 @@ def _fits(due: Tensor, stated: Tensor) -> bool:
     return [a.size for a in due.squeezed.axes] == [a.size for a in stated.squeezed.axes]
 
 
-def _agree_up_to_deltas(jacobian: Tensor, stated: Tensor, ground: Ground) -> Decision:
-    """A local Jacobian holds if it is the right side times Kronecker deltas."""
-    coefficient, free = without_deltas(jacobian)
-    given = tuple(index for axis in stated.axes for index in axis.indices)
-    for order in permutations(free, len(given)):
+def _agree_jacobians(due: Tensor, stated: Tensor, ground: Ground) -> Decision:
+    """A local Jacobian holds if it is the right side in either layout, or the right side times Kronecker deltas."""
+    full = due.squeezed
+    for one in (full, full.T):
+        if _fits(one, stated):
+            decision = agree("cotangent", one, stated, ground)
+            if decision.equal:
+                return decision
+    try:
+        factor = coefficient(due)
+    except ShapeError:
+        return Decision(False, "exact")
+    free = tuple(index for axis in factor.axes for index in axis.indices)
+    given = tuple(index for axis in stated.squeezed.axes for index in axis.indices)
+    inside = {index: index for index in free if index.dim != 1}
+    for order in permutations(inside, len(given)):
         if all(one.dim == other.dim for one, other in zip(given, order, strict=True)):
-            expr = stated.expr.xreplace(dict(zip(given, order, strict=True)))
-            decision = ground.decide(coefficient.expr, expr, tuple(free))
+            expr = stated.squeezed.expr.xreplace(dict(zip(given, order, strict=True)))
+            decision = ground.decide(factor.expr, expr, free)
             if decision.equal:
                 return decision
     return Decision(False, "exact")
 
 
-def without_deltas(jacobian: Tensor) -> tuple[Tensor, list[Index]]:
-    """The common factor beside the Kronecker deltas of a Jacobian, and its free indices.
+def coefficient(jacobian: Tensor) -> Tensor:
+    """The one array beside a Jacobian's deltas.
 
     Raises:
-        NotesError: if its terms have different deltas, so that no single array can stand for it.
+        ShapeError: if there is none.
     """
-    patterns = set()
-    rest = S.Zero
-    for term in normal_terms(jacobian.expr):
-        factors = [f for factor in term.factors for f in Mul.make_args(factor)]
-        patterns.add(frozenset(f for f in factors if isinstance(f, KroneckerDelta)))
-        plain = tuple(f for f in factors if not isinstance(f, KroneckerDelta))
-        rest += replace(term, factors=plain).expr
-    if len(patterns) > 1:
-        raise NotesError("the Jacobian is not one array times Kronecker deltas")
-    free = sorted((s for s in rest.free_symbols if isinstance(s, Index)), key=lambda index: index.name)
-    axes = tuple(Axis((index,), index.dim) for index in free)
-    return Tensor(rest, axes), free
+    return jacobian.coefficient if isinstance(jacobian, Jacobian) else jacobian
 
 
 def mismatch(due: Tensor, stated: Tensor) -> str:

@@ -9,7 +9,6 @@ from derive.notes.latex import parse_claim
 from derive.program import Program
 from derive.verify.check import reader_of
 from derive.verify.judge import target
-from derive.verify.repair import functions
 
 
 def equation_numbers(cell: Program) -> dict[str, str]:
@@ -23,7 +22,7 @@ def equation_numbers(cell: Program) -> dict[str, str]:
     for statement in notes.statements:
         if not statement.numbered:
             continue
-        kind, _, due = target(parse_claim(statement.written, functions(reader)), reader)
+        kind, _, due = target(parse_claim(statement.written, reader.grammar), reader)
         if kind == "cotangent" and isinstance(due.expr, Entry):
             labels = reader.ground.program.arrays[due.expr.name].labels
             label = next((f"_{labels[int(i)]}" for i in due.expr.indices if i.is_number), "")

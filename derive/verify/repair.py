@@ -7,13 +7,12 @@ in the writer's own notation, ready to paste, and known to be right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from time import perf_counter
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
 
 from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
-from derive.notes.meaning import Reader
+from derive.notes.meaning import Reader, symbol_latex
 from derive.notes.plain import plain
 from derive.notes.syntax import (
     Applied,
@@ -37,7 +36,7 @@ from derive.notes.syntax import (
 )
 from derive.verify.judge import bare, judge
 
-PATIENCE = 4.0  # for long equations with many symbols, whose edits run into the thousands
+MOST_EDITS = 4_000  # long equations with many symbols have more; those tried first are the likelier ones
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -51,14 +50,12 @@ class Edit:
 
 
 def repair(claim: Claim, reader: Reader) -> Edit | None:
-    """The cheapest single edit after which the claim holds, if one is found in ``PATIENCE`` seconds."""
-    start = perf_counter()
-    for edit in sorted(edits(claim, reader), key=lambda edit: edit.cost):
-        if perf_counter() - start > PATIENCE:
-            return None
+    """The cheapest single edit after which the claim holds, if one is found among ``MOST_EDITS``."""
+    quick = replace(reader, ground=replace(reader.ground, proving=False))
+    for edit in islice(sorted(edits(claim, reader), key=lambda edit: edit.cost), MOST_EDITS):
         try:
-            edited = parse_claim(edit.text, functions(reader))
-            if not _circular(edited) and judge(edited, reader).holds:
+            edited = parse_claim(edit.text, reader.grammar)
+            if not _circular(edited) and judge(edited, quick).holds and judge(edited, reader).holds:
                 return edit
         except HandgradError:
             continue
@@ -70,10 +67,6 @@ def _circular(claim: Claim) -> bool:
     left = bare(claim.left)
     itself = left.denominator if isinstance(left, Quotient) else left
     return itself in walk(claim.right)
-
-
-def functions(reader: Reader) -> list[str]:
-    return [name for name in reader.symbols if reader.function(Symbol((0, 0), name))]
 
 
 @dataclass(frozen=True)
@@ -89,19 +82,15 @@ class Word:
 def vocabulary(reader: Reader) -> list[Word]:
     """Every quantity that the notes have a symbol for, plain and as a cotangent."""
     words = []
-    for name in [*reader.symbols, *reader.defined]:
-        if reader.function(Symbol((0, 0), name)):
+    known = [*reader.symbols, *reader.defined, *(name for name in reader.adjoints if name not in reader.symbols)]
+    for name in known:
+        if reader.familiar and name not in reader.familiar:
             continue
         latex = symbol_latex(name)
-        words.append(Word(latex, plain(Symbol((0, 0), name)), name, False))
-        words.append(Word(f"\\partial {latex}", f"∂{plain(Symbol((0, 0), name))}", name, True))
+        if name in reader.symbols or name in reader.defined:
+            words.append(Word(latex, plain(Symbol((0, 0), name)), name, False))
+        words.append(Word(reader.cotangent_form.format(latex), f"∂{plain(Symbol((0, 0), name))}", name, True))
     return words
-
-
-def symbol_latex(name: str) -> str:
-    """A canonical name as LaTeX again: ``h_prev`` → ``h_{prev}``."""
-    letter, underscore, script = name.partition("_")
-    return f"{letter}_{{{script}}}" if underscore else letter
 
 
 def edits(claim: Claim, reader: Reader) -> Iterator[Edit]:
@@ -112,7 +101,7 @@ def edits(claim: Claim, reader: Reader) -> Iterator[Edit]:
         if not isinstance(node, Shaped):
             yield from _of_node(claim.text, node, words)
         if isinstance(node, Applied):
-            yield from _other_functions(claim.text, node.function, functions(reader))
+            yield from _other_functions(claim.text, node.function, list(reader.functions))
     yield from _of_whole(claim, words)
 
 

@@ -1,0 +1,387 @@
+"""What the symbols of a document stand for, under an interpretation of what is open in its notation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from sympy import Add, Expr, Function
+
+from derive.calculus import COTANGENT, SEED, vjp
+from derive.equality import Ground
+from derive.index import Dim, Entry
+from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
+from derive.notes.latex import LOSSES, Grammar
+from derive.notes.meaning import Reader
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
+from derive.program import Program
+from derive.tensor import Tensor
+from derive.unroll import NEXT, backward_through_time
+
+NET = "net "
+_COTANGENT_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What a notation leaves open.
+
+    Attributes:
+        nets: quantities whose differential is the cotangent of what their function is applied to.
+        aliases: names of cotangents that do not say of what, and of what they are, e.g. δ of a; with “net ” before
+            it, of what its function is applied to.
+        total_next: quantities h whose dh_next is all that reaches h, rather than what reaches it from the next step.
+        direct: whether the loss reads every step's outputs, rather than the last one's alone.
+    """
+
+    nets: frozenset[str] = frozenset()
+    aliases: tuple[tuple[str, str], ...] = ()
+    total_next: frozenset[str] = frozenset()
+    direct: bool = True
+
+    def sentences(self, defined: Collection[str] = ()) -> Iterator[str]:
+        """What each choice that is not the first one says.
+
+        Args:
+            defined: symbols that the notes themselves say the meaning of.
+        """
+        if self.nets:
+            yield f"the differential of {', '.join(sorted(self.nets))} is the cotangent of its function's argument"
+        for name, of in (alias for alias in self.aliases if alias[0] not in defined):
+            argument = of.removeprefix(NET)
+            yield f"{name} is the cotangent of {of if of == argument else f'what the function in {argument} is applied to'}"
+        for name in sorted(self.total_next - {one.removesuffix("_next") for one in defined}):
+            yield f"the differential of {name} marked next is all that reaches {name}"
+        if not self.direct:
+            yield "the loss reads the last step alone"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A document's claims and what is sure about their symbols.
+
+    Attributes:
+        cell: the forward program.
+        symbols: symbols for its arrays, at this step and the one before.
+        bound: symbols that the writer has bound: names of arrays of the derived program, cotangents among them.
+        functions: the symbols that are functions.
+        many: the dimension of the batch, if there is one.
+        columns: whether vectors are columns.
+        summed: whether gradients of parameters are written as sums over the steps.
+        sentence: the reading under which all this is so, if there is a plainer one.
+        proving: whether equations are proved, or just compared in floating point.
+    """
+
+    claims: tuple[Claim, ...]
+    cell: Program
+    symbols: Mapping[str, Tensor]
+    functions: Mapping[str, type[Function]]
+    grammar: Grammar
+    many: Dim | None = None
+    columns: bool = False
+    summed: bool = False
+    sentence: str | None = None
+    bound: Mapping[str, Tensor] = field(default_factory=dict)
+    proving: bool = True
+
+    @cached_property
+    def ground(self) -> Ground:
+        return Ground(vjp(self.cell), self.proving)
+
+    @cached_property
+    def grounds_ahead(self) -> Mapping[bool, Ground]:
+        """Two steps, and whether the loss reads the outputs of the first."""
+        return {direct: Ground(backward_through_time(self.cell, direct), self.proving) for direct in (True, False)}
+
+    @cached_property
+    def ground_at_the_end(self) -> Ground:
+        return Ground(vjp(self.cell, outputs=self.cell.outputs), self.proving)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every symbol of the claims, in order of appearance."""
+        nodes = (part for claim in self.claims for side in (claim.left, claim.right) for part in walk(side))
+        return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, Symbol)))
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Tensor]:
+        """For every symbol of a function's value, the tensor of the function's argument: a_i for i = σ(a_i)."""
+        found: dict[str, Tensor] = {}
+        for name, tensor in self.symbols.items():
+            inside = {entry: self._argument(entry) for entry in tensor.expr.atoms(Entry)}
+            if inside and all(argument is not None for argument in inside.values()):
+                found[name] = Tensor(tensor.expr.xreplace(inside), tensor.axes)
+        return found
+
+    def _argument(self, entry: Entry) -> Expr | None:
+        """What the function is applied to whose value an entry is."""
+        definition = self.cell.definitions.get(entry.name)
+        if definition is None or not isinstance(definition.value, Function):
+            return None
+        (argument,) = definition.value.args
+        return definition.at(entry.indices).args[0] if isinstance(argument, Entry) else None
+
+    @cached_property
+    def familiar(self) -> frozenset[str]:
+        """The symbols of the claims, and those quantities at other times, written as the claims write times."""
+        bases = {split_time(name)[0] for name in self.names}
+        written = {name.removeprefix(split_time(name)[0]) for name in self.names}
+        earlier, later = {"_t-1", "_prev"}, {"_t+1", "_next"}
+        styles = written | (set() if written & earlier else earlier) | (set() if written & later else later)
+        return frozenset(self.names) | {f"{base}{time}" for base in bases for time in styles}
+
+    @cached_property
+    def cotangent_form(self) -> str:
+        """How cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``."""
+        forms: Counter[str] = Counter()
+        for claim in self.claims:
+            for node in (*walk(claim.left), *walk(claim.right)):
+                if isinstance(node, Quotient) and is_loss(node.numerator):
+                    start, end = node.numerator.span
+                    forms[rf"\frac{{{{{claim.text[start:end]}}}}}{{{{\partial {{}}}}}}"] += 1
+                elif isinstance(node, Differential) and isinstance(node.of, Symbol):
+                    text = claim.text[node.span[0] : node.of.span[0]]
+                    forms[r"\nabla_{{{}}} L" if text.startswith("\\nabla") else f"{text.strip()} {{}}"] += 1
+        forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
+        return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
+
+    @cached_property
+    def undifferentiated(self) -> frozenset[str]:
+        """Symbols that stand somewhere without a ∂."""
+        found = set()
+        for claim in self.claims:
+            for side in (claim.left, claim.right):
+                below = {id(node.of) for node in walk(side) if isinstance(node, Differential)}
+                found |= {part.name for part in walk(side) if isinstance(part, Symbol) and id(part) not in below}
+        return frozenset(found)
+
+    @cached_property
+    def adjoint_names(self) -> frozenset[str]:
+        """Quantities whose cotangent has a name of its own: h for δ_h and \\bar{h}."""
+        of = (adjoint_of(name) for name in self.names if name not in self.symbols)
+        return frozenset(name for name in of if name is not None and name in self.symbols)
+
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """Names that equations give to cotangents, e_t = ∂L/∂h_t: the name and the quantity, without their times."""
+        return {
+            name: split_time(of.name)[0]
+            for name, of in cotangent_names(self.claims)
+            if isinstance(of, Symbol) and of.name in self.symbols
+        }
+
+    @cached_property
+    def direct_losses(self) -> bool:
+        """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
+        for claim in self.claims:
+            of = self._received(claim.left)
+            for term in getattr(claim.right, "terms", ()) if of is not None else ():
+                if isinstance(term, Quotient) and is_step_loss(term) and self._received(term) is not None:
+                    return True
+        return False
+
+    @cached_property
+    def through_time(self) -> bool:
+        """Whether the claims look ahead to the next step."""
+        return any(name.endswith("_t+1") for name in self.names)
+
+    @cached_property
+    def two_sources(self) -> bool:
+        """Whether what comes from the loss and what comes from the next step are told apart."""
+        return self.through_time or self.direct_losses or (bool(self.upstream) and any(name.endswith("_next") for name in self.names))
+
+    @cached_property
+    def upstream(self) -> Mapping[str, Tensor]:
+        """Undeclared terms of a state's cotangent and that state: Δ in δh = Δ + …, what comes from the loss."""
+        found: dict[str, Tensor] = {}
+        for claim in self.claims:
+            of = self._received(claim.left)
+            if of is None:
+                continue
+            for term in getattr(claim.right, "terms", (claim.right,)):
+                symbol = term.of if isinstance(term, Differential) else term
+                if isinstance(symbol, Symbol) and self._is_unknown(symbol.name):
+                    found[symbol.name] = of
+        return found
+
+    def _received(self, node: Node) -> Tensor | None:
+        """The quantity whose cotangent a left side is, if some of that comes from outside of the step."""
+        match node:
+            case Differential(of=Symbol(name=name)) | Quotient(denominator=Differential(of=Symbol(name=name))):
+                quantity: str | None = name
+            case Symbol(name=name):
+                base, _ = split_time(name)
+                quantity = self.named.get(base) or adjoint_of(name)
+            case _:
+                return None
+        tensor = self.symbols.get(quantity or "")
+        return tensor if tensor is not None and _marked(tensor, SEED, self.ground.program) is not None else None
+
+    def _is_unknown(self, name: str) -> bool:
+        base, time = split_time(name)
+        known = name in self.symbols or name in self.bound or name in self.functions or base in self.symbols
+        of = adjoint_of(name)
+        return not known and time in {None, 0} and (of is None or of not in self.symbols)
+
+    def reader(self, interpretation: Interpretation) -> Reader:
+        """The reader under an interpretation, with one that knows step t + 1 and one for the last step beside it."""
+        ahead = self._ahead(interpretation) if self.two_sources else None
+        last = self._at_the_end(interpretation) if any(name.endswith("_T") for name in self.names) else None
+        return replace(self._now(interpretation), ahead=ahead, last=last)
+
+    def _at_the_end(self, how: Interpretation) -> Reader:
+        """The reader of the last step, which no later one reaches."""
+        symbols = {f"{name.removesuffix('_t')}_T": t for name, t in self.symbols.items() if name.endswith("_t")}
+        ground = self.ground_at_the_end
+        reader = self._plain(ground, {**self.symbols, **symbols}, how)
+        seeds = {name: _marked(tensor, SEED, ground.program) for name, tensor in self.upstream.items()}
+        return self._with_cotangents(reader, seeds, how)
+
+    def _now(self, how: Interpretation) -> Reader:
+        program = self.ground.program
+        reader = self._plain(self.ground, self.symbols, how)
+        seeds = {f"{name}_next": _marked(tensor, SEED, program) for name, tensor in self.symbols.items()}
+        seeds |= {f"{name}_next": cotangent(self.symbols[name], program) for name in how.total_next}
+        if not self.two_sources:
+            seeds |= {name: _marked(tensor, SEED, program) for name, tensor in self.upstream.items()}
+        return self._with_cotangents(reader, seeds, how)
+
+    def _ahead(self, how: Interpretation) -> Reader:
+        ground = self.grounds_ahead[how.direct]
+        program = ground.program
+        later = {
+            f"{name.removesuffix('_t')}_t+1": _renamed(tensor, program)
+            for name, tensor in self.symbols.items()
+            if name.endswith("_t")
+        }
+        symbols = {**self.symbols, **_present(later)}
+        reader = self._plain(ground, symbols, how)
+        seeds = {f"{name}_next": _arriving(tensor, program) for name, tensor in self.symbols.items()}
+        seeds |= {n: _marked(t, SEED, program) or _arriving(t, program) for n, t in self.upstream.items()}
+        direct = {name: _marked(tensor, SEED, program) for name, tensor in symbols.items() if self.direct_losses}
+        return replace(self._with_cotangents(reader, seeds, how), direct=_present(direct))
+
+    def _plain(self, ground: Ground, symbols: Mapping[str, Tensor], how: Interpretation) -> Reader:
+        """A reader of forward quantities, their differentials as the interpretation has them."""
+        adjoints: dict[str, Tensor | None] = {}
+        for name, argument in self.arguments.items():
+            base = split_time(name)[0]
+            if base in how.nets:
+                adjoints[name] = cotangent(argument, ground.program)
+                later = _renamed(argument, ground.program)
+                adjoints[f"{base}_t+1"] = cotangent(later, ground.program) if later else None
+        return Reader(
+            ground,
+            symbols,
+            self.functions,
+            _present(adjoints),
+            many=self.many,
+            columns=self.columns,
+            summed=self.summed,
+            grammar=self.grammar,
+            familiar=self.familiar,
+            cotangent_form=self.cotangent_form,
+        )
+
+    def _with_cotangents(self, reader: Reader, seeds: Mapping[str, Tensor | None], how: Interpretation) -> Reader:
+        """The reader with symbols that are names of cotangents: δ_h, \\bar{h}, what the writer has bound."""
+        reader = replace(reader, adjoints={**_present(seeds), **reader.adjoints})
+        aliases = dict(how.aliases)
+        found: dict[str, Tensor] = {}
+        adjoints: dict[str, Tensor] = {}
+        for name in self.names:
+            base, _ = split_time(name)
+            if name in reader.symbols or name in self.bound:
+                continue
+            if base in aliases:
+                tensor = self._alias(aliases[base], name.removeprefix(base), reader)
+                found |= {name: tensor} if tensor and name in self.undifferentiated else {}
+                adjoints |= {name: tensor} if tensor else {}
+                continue
+            of = f"{self.named[base]}{name.removeprefix(base)}" if base in self.named else adjoint_of(name)
+            if name in seeds and (tensor := reader.adjoints.get(name)):
+                found[name] = tensor
+            elif of is not None and (of in reader.symbols or of in reader.adjoints):
+                found[name] = reader.cotangent(Symbol((0, 0), of))
+        bound = {name: tensor for name, tensor in self.bound.items() if _is_in(tensor, reader.ground.program)}
+        return replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
+
+    def _alias(self, of: str, time: str, reader: Reader) -> Tensor | None:
+        """The cotangent that an alias stands for, at the time that stands behind its name."""
+        name = of.removeprefix(NET)
+        if time in {"_t+1", "_t", ""}:
+            tensor = self.arguments.get(name) if of.startswith(NET) else self.symbols.get(name)
+            later = _renamed(tensor, reader.ground.program) if tensor and time == "_t+1" else tensor
+            return cotangent(later, reader.ground.program) if later else None
+        return reader.cotangent(Symbol((0, 0), name + time)) if name + time in reader.symbols else None
+
+
+def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def _is_in(tensor: Tensor, program: Program) -> bool:
+    return all(entry.name in program.arrays for entry in tensor.expr.atoms(Entry))
+
+
+def is_step_loss(quotient: Quotient) -> bool:
+    """Whether a fraction's numerator is the loss of one step, ∂L_t."""
+    match quotient.numerator:
+        case Differential(of=Symbol(name=name)):
+            base, time = split_time(name)
+            return base in LOSSES and time is not None
+    return False
+
+
+def cotangent(tensor: Tensor, program: Program) -> Tensor | None:
+    """The cotangent of a quantity, if the program has it."""
+    return _marked(tensor, COTANGENT, program) or _marked(tensor, SEED, program)
+
+
+def _marked(tensor: Tensor, mark: str, program: Program) -> Tensor | None:
+    """A quantity's cotangent, or what reaches it from outside, if the program has it."""
+    return _swapped(tensor, {entry: mark + entry.name for entry in tensor.expr.atoms(Entry)}, program)
+
+
+def _renamed(tensor: Tensor, program: Program) -> Tensor | None:
+    """A quantity one step later, if the program has it."""
+    return _swapped(tensor, {entry: entry.name + NEXT for entry in tensor.expr.atoms(Entry)}, program)
+
+
+def _swapped(tensor: Tensor, names: Mapping[Entry, str], program: Program) -> Tensor | None:
+    """The tensor with other arrays in the place of its own."""
+    if not names or any(name not in program.arrays for name in names.values()):
+        return None
+    swapped = {entry: Entry(name, *entry.indices) for entry, name in names.items()}
+    return Tensor(tensor.expr.xreplace(swapped), tensor.axes)
+
+
+def _arriving(tensor: Tensor, program: Program) -> Tensor | None:
+    """What reaches a quantity from the step after: the terms of its cotangent that mention that step."""
+    entry = tensor.expr
+    equation = program.definitions.get(COTANGENT + entry.name) if isinstance(entry, Entry) else None
+    if equation is None or program.arrays[entry.name].role != "derived":
+        return None
+    terms = Add.make_args(equation.at(entry.indices))
+    later = (term for term in terms if any(part.name.endswith(NEXT) for part in term.atoms(Entry)))
+    return Tensor(Add(*later), tensor.axes)
+
+
+def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of cotangents that do not say of what: δ_t, and the a in da that no equation defines."""
+    reader = vocabulary.reader(Interpretation())
+    later = reader.ahead or reader
+    known = {*reader.symbols, *later.symbols, *reader.adjoints, *later.adjoints, *reader.functions}
+    bases = (split_time(name)[0] for name in vocabulary.names if name not in known)
+    differentiated = {split_time(name)[0] for name in vocabulary.names if name not in vocabulary.undifferentiated}
+    return tuple(
+        dict.fromkeys(
+            base
+            for base in bases
+            if (base.startswith(_COTANGENT_LETTERS) or base in differentiated)
+            and base.partition("_")[0] not in LOSSES
+            and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)
+        )
+    )
