@@ -55,11 +55,19 @@ def check_document(document: Document, progress: Callable[[Statement], None] = l
     Raises:
         NotesError: for a wrong setting in the front matter, or if there is no cell to judge against.
     """
-    settings = _checked(document.settings)
-    reader = _bound(settings, document) if "cell" in settings else _defined_by(document, settings)
-    verdicts, _ = judge_statements(_statements(document.passages), reader, progress)
+    verdicts, _ = judge_statements(_statements(document.passages), reader_for(document), progress)
     lines = [passage.line for passage in document.passages]
     return tuple(Found(v, line, _inherits(v, verdicts)) for v, line in zip(verdicts, lines, strict=True))
+
+
+def reader_for(document: Document) -> Reader:
+    """A reader of the document's formulas, on the cell that it names or defines.
+
+    Raises:
+        NotesError: for a wrong setting in the front matter, or if there is no cell to judge against.
+    """
+    settings = _checked(document.settings)
+    return _bound(settings, document) if "cell" in settings else _defined_by(document, settings)
 
 
 def _bound(settings: dict[str, Any], document: Document) -> Reader:
