@@ -14,13 +14,13 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
 from derive.notes.syntax import Claim, Node, Quotient, Symbol, walk
-from derive.show import latex_name
 from derive.verify.check import Verdict
 from derive.verify.difference import differing
 from derive.verify.documents import Found
 from derive.verify.judge import bare
 from derive.verify.mathml import mathml, source
 from derive.verify.repair import functions
+from derive.verify.spelling import symbol_latex
 
 Flow = Literal["values", "gradients"]
 
@@ -203,7 +203,7 @@ def _example(verdict: Verdict) -> Example | None:
 def _name(name: str) -> Markup:
     """``∂c_t`` as a formula."""
     symbol = name.removeprefix("∂")
-    drawn = mathml(rf"\partial {latex_name(symbol)}" if symbol != name else latex_name(symbol))
+    drawn = mathml(rf"\partial {symbol_latex(symbol)}" if symbol != name else symbol_latex(symbol))
     return drawn if drawn.startswith("<math") else source(symbol_text(name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from derive.verify.report import counts
 from derive.verify.steps import Derived, derivation
 
 _ASSETS = {"style": "html/page.css", "script": "html/page.js"}
+_ILLEGIBLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _page(title: str, summary: str, outcomes: tuple[Outcome, ...], shown: tuple[
         **_assets(),
     }
     text = environment(autoescape=True).get_template("html/page.html.jinja").render(context)
-    return _without_controls(text)
+    return _legible(text)
 
 
 def _filters(shown: Sequence[Card]) -> list[tuple[Finding, int]]:
@@ -134,6 +136,6 @@ def _assets() -> dict[str, Any]:
     return {"policy": policy, **{name: Markup(text) for name, text in texts.items()}}
 
 
-def _without_controls(text: str) -> str:
-    """Control characters that no page may have, shown as what they are: unreadable."""
-    return "".join(char if char >= " " or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+def _legible(text: str) -> str:
+    """The text with a sign for every character that no page may have."""
+    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -26,7 +26,7 @@ _ROWS = {"math", "mrow", "mstyle", "mtd"}
 _SCRIPTS = {"msub": (1,), "msup": (1,), "msubsup": (1, 2)}
 _OTHERS = {"mspace", "mfrac", "msqrt", "mroot", "munder", "mover", "munderover", "mtable", "mtr"}
 _ELEMENTS = _TOKENS | _ROWS | set(_SCRIPTS) | _OTHERS
-_LENGTH = r"-?\d{0,2}(\.\d{1,3})?em"
+_LENGTH = r"(-0|\d)?(\.\d{1,3})?em"
 _ATTRIBUTES = {
     "class": MARK,
     "stretchy": "true|false",
@@ -47,7 +47,6 @@ _SHORTEST_WORD = 3
 # A comment, an entity or markup of XML: it would vanish on the way.
 _VANISHES = re.compile(r"(?<!\\)%|&#?\w+;|<[!?]")
 _BRACE = re.compile(r"\\.|([{}])", re.DOTALL)
-_TOKENS = {"mi", "mn", "mo", "mtext"}
 _OPERANDS = {"mi", "mn", "mrow", "mfrac", "msub", "msup", "msubsup", "mover"}
 
 

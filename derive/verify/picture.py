@@ -9,7 +9,7 @@ from derive.index import entries
 from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
 from derive.program import Program
-from derive.verify.cards import Card, Finding
+from derive.verify.cards import Card
 from derive.verify.graph import HEIGHT, WIDTH, Drawing, Edge, draw
 
 _LONGEST = 9  # characters of a label
@@ -33,7 +33,6 @@ class Node:
     script: str
     shape: str
     is_seed: bool
-    finding: Finding | None
     card: Card | None
     says: str
 
@@ -58,6 +57,10 @@ class Picture:
     lines: tuple[Line, ...]
     nodes: tuple[Node, ...]
     ids: dict[str, str]
+
+    @property
+    def is_wrong(self) -> bool:
+        return any(line.is_wrong for line in self.lines)
 
 
 def picture(reader: Reader, shown: Sequence[Card]) -> Picture | None:
@@ -90,10 +93,9 @@ def _node(name: str, id_: str, at: tuple[float, float], reader: Reader, shown: S
         x=at[0],
         y=at[1],
         letter=_short(letter),
-        script=_short(script.replace("_", "-")),
+        script=_short(script.replace("_", ",")),
         shape=str(array.tensor.shape),
         is_seed=array.role == "cotangent",
-        finding=worst.finding if worst else None,
         card=worst,
         says=f"{symbol_text(symbol)} {array.tensor.shape}: {counted}",
     )

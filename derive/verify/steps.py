@@ -13,7 +13,8 @@ from derive.index import Entry, entries
 from derive.matrix import form_of
 from derive.notes.meaning import Reader
 from derive.program import Array, Equation, Program
-from derive.show import Names, form_text, latex_name, latex_style
+from derive.show import Names, form_text, latex_style
+from derive.verify.spelling import spelled_by
 
 
 @dataclass(frozen=True)
@@ -43,22 +44,6 @@ def derivation(reader: Reader) -> tuple[tuple[Derived, ...], tuple[Derived, ...]
         tuple(_derived(equation, program, names) for equation in forward),
         tuple(_derived(equation, program, names, tuple(_steps(equation, program, names))) for equation in backward),
     )
-
-
-def spelled_by(reader: Reader) -> Names:
-    """The notes' symbols in LaTeX; a cotangent of which they have none is ∂ of its array."""
-
-    def names(name: str, label: str | None) -> str:
-        target = f"{name}.{label}" if label else name
-        if symbol := reader.spelled(target):
-            return latex_name(symbol)
-        array = reader.ground.program.arrays.get(name)
-        if array and array.role == "cotangent" and not name.startswith(SEED):
-            return rf"\partial {names(name.removeprefix(COTANGENT), label)}"
-        whole = reader.spelled(name)
-        return latex_name(whole or name, label)
-
-    return names
 
 
 def _derived(equation: Equation, program: Program, names: Names, steps: tuple[Step, ...] = ()) -> Derived:

@@ -57,7 +57,9 @@
   const about = (equation) => equation.dataset.about.split(" ").filter(Boolean);
   const light = (on) => (one) => one.classList.toggle("lit", on);
   const together = (element, others) => {
-    [["mouseenter", true], ["focusin", true], ["mouseleave", false], ["focusout", false]].forEach(([kind, on]) => {
+    // A listener to focus would make an array without a link a stop of the tab key.
+    const focus = element.matches("g") ? [] : [["focusin", true], ["focusout", false]];
+    [["mouseenter", true], ["mouseleave", false], ...focus].forEach(([kind, on]) => {
       element.addEventListener(kind, () => others.forEach(light(on)));
     });
   };
