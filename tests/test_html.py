@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from time import perf_counter
+from typing import get_args
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -19,9 +20,12 @@ from hypothesis import strategies as st
 from derive.errors import HandgradError
 from derive.notes import load_notes
 from derive.notes.document import read_document
+from derive.verify.cards import FINDINGS
 from derive.verify.check import check_notes
 from derive.verify.difference import differing
+from derive.verify.documents import Finding as AnyFinding
 from derive.verify.documents import check_document
+from derive.verify.graph import layered
 from derive.verify.html import findings_page, report_page, write_page
 from derive.verify.mathml import mathml, source
 
@@ -138,6 +142,41 @@ def test_links_lead_somewhere(lstm: str, slips: str) -> None:
 def test_a_document_without_equations_or_with_one_that_nobody_can_draw_has_a_page() -> None:
     assert "0 equations" in page_of("---\ncell: lstm\n---\nNothing.\n")
     assert r'<code class="latex">x = \frobnicate' in page_of("---\ncell: lstm\n---\n$$x = \\frobnicate$$\n")
+
+
+def test_every_finding_has_its_sign_words_and_colour() -> None:
+    """Broken if the checker finds something that the page cannot show."""
+    assert set(get_args(AnyFinding)) <= set(FINDINGS)
+    style = (ROOT / "templates" / "html" / "page.css").read_text(encoding="utf-8")
+    assert all(re.search(rf"\.{name}\b", style) for name in FINDINGS)
+    assert len({finding.sign for finding in FINDINGS.values()}) == len(FINDINGS)
+
+
+def test_an_equation_may_give_an_array_of_the_derivation() -> None:
+    """Broken if a symbol of the notes that stands for a cotangent has no place in the graph."""
+    settings = "cell: lstm\nsymbols: {q: dc, w: d_next_c}"
+    page = page_of(f"---\n{settings}\n---\n$$ q = w $$\n$$ \\frac{{\\partial q}}{{\\partial w}} = 1 $$\n")
+    about = [one.get("data-about", "").split() for one in having(page, "equation")]
+    (cell,) = [node.get("id") for node in having(page, "node") if node.get("aria-label", "").startswith("c ")]
+    assert about[0] == [cell]
+
+
+def test_arrays_that_are_named_like_cotangents_do_no_harm() -> None:
+    page_of("$$ \\text{dx}_t = x_t W $$\n$$ h_t = \\text{dx}_t + h_{t-1} U $$\n$$ dW = x_t^T h_t $$\n")
+
+
+def test_numbers_may_be_given_twice() -> None:
+    """Broken if two equations share a place in the page."""
+    page = page_of("---\ncell: lstm\n---\n" + "".join(f"$$ db = da \\tag{{{n}}} $$\n" for n in ("1", "1", "1/2")))
+    assert len({one.get("id") for one in having(page, "equation")}) == 3
+
+
+@pytest.mark.parametrize("links", [19 * 20 // 2, 3])
+def test_a_graph_that_nobody_could_read_is_not_drawn(links: int) -> None:
+    """Broken if a dense graph takes for ever, or a small one is not drawn."""
+    names = [f"a{k}" for k in range(20)]
+    pairs = [(one, other) for k, other in enumerate(names) for one in names[:k]][:links]
+    assert (layered(names, pairs) is None) == (links > 3)
 
 
 # -- what it is -----------------------------------------------------------------------------------------------------

@@ -125,16 +125,16 @@ class Card:
 
 def cards(shown: Iterable[Verdict | Found], reader: Reader) -> tuple[Card, ...]:
     """A card for every verdict, in order."""
-    shown = tuple(shown)
-    anchors = {_verdict(one).statement.id: f"equation-{k}" for k, one in enumerate(shown, 1)}
-    return tuple(_card(one, reader, anchors) for one in shown)
+    placed = [(f"equation-{k}", one) for k, one in enumerate(shown, 1)]
+    anchors = {_verdict(one).statement.id: anchor for anchor, one in reversed(placed)}
+    return tuple(_card(anchor, one, reader, anchors) for anchor, one in placed)
 
 
 def _verdict(one: Verdict | Found) -> Verdict:
     return one.verdict if isinstance(one, Found) else one
 
 
-def _card(one: Verdict | Found, reader: Reader, anchors: dict[str, str]) -> Card:
+def _card(anchor: str, one: Verdict | Found, reader: Reader, anchors: dict[str, str]) -> Card:
     """The one place where a verdict is taken apart for the page."""
     verdict, statement = _verdict(one), _verdict(one).statement
     finding = FINDINGS[_finding(one)]
@@ -143,7 +143,7 @@ def _card(one: Verdict | Found, reader: Reader, anchors: dict[str, str]) -> Card
     here, there = differing(written, verdict.correction) if verdict.correction else (None, None)
     gives, flow = _gives(verdict, reader)
     return Card(
-        anchor=anchors[statement.id],
+        anchor=anchor,
         id=statement.id,
         place=f"line {one.line}" if isinstance(one, Found) and statement.id != f"line {one.line}" else "",
         is_main=isinstance(one, Found) or statement.numbered,
@@ -218,13 +218,18 @@ def number_text(value: Any) -> str:
 
 
 def _gives(verdict: Verdict, reader: Reader) -> tuple[str | None, Flow]:
-    """The array whose value or cotangent is stated; a cotangent from outside is an array of its own."""
+    """The array whose value or cotangent is stated."""
     name = str(verdict.gives).partition("[")[0]
     array = reader.ground.program.arrays.get(name)
-    if array and array.role != "cotangent":
-        return name, "values"
-    node = name if array and name.startswith(SEED) else name.removeprefix(COTANGENT)
-    return (node if node in reader.ground.program.arrays else None), "gradients"
+    return _node(name, reader), "values" if array and array.role != "cotangent" else "gradients"
+
+
+def _node(name: str, reader: Reader) -> str | None:
+    """Where an array stands in the graph: a cotangent at its array, but one from outside has a place of its own."""
+    arrays = reader.ground.program.arrays
+    at_itself = name in arrays and (arrays[name].role != "cotangent" or name.startswith(SEED))
+    node = name if at_itself else name.removeprefix(COTANGENT)
+    return node if node in arrays else None
 
 
 def _block(verdict: Verdict) -> int | None:
@@ -236,7 +241,7 @@ def _block(verdict: Verdict) -> int | None:
 def _arrays(node: Node, reader: Reader) -> list[str]:
     """The arrays whose symbols stand in a formula."""
     targets = (reader.symbols.get(one.name, "").partition(".")[0] for one in walk(node) if isinstance(one, Symbol))
-    return [target for target in targets if target in reader.ground.program.arrays]
+    return [place for target in targets if (place := _node(target, reader))]
 
 
 def _along(left: Node, reader: Reader) -> tuple[str, str] | None:

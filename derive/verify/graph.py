@@ -6,9 +6,10 @@ places as near to the neighbours as the order and the widths allow. The same pro
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from sympy import Expr
 
@@ -16,7 +17,7 @@ from derive.calculus import SEED
 from derive.index import entries
 from derive.program import Program
 
-MOST_ARRAYS = 120  # more than anybody can read in a drawing
+MOST_STOPS = 400  # arrays, and layers that edges pass through: more than anybody can read
 
 WIDTH, HEIGHT = 58, 40  # of a node
 _GAP = 8  # between nodes beside each other
@@ -75,7 +76,7 @@ def graph_of(program: Program) -> tuple[list[str], list[Link]]:
     seeds = [array.name for array in program.having("cotangent")]
     given = [array.name for array in program.inputs if array.name not in seeds]
     links = [(name, equation.name) for equation in forward for name in _used(equation.value)]
-    links += [(seed.removeprefix(SEED), seed) for seed in seeds]
+    links += [(name, f"{SEED}{name}") for name in program.arrays if f"{SEED}{name}" in seeds]
     return [*given, *(equation.name for equation in forward), *seeds], links
 
 
@@ -85,9 +86,9 @@ def _used(value: Expr) -> list[str]:
 
 def layered(names: Sequence[str], links: Sequence[Link]) -> Drawing | None:
     """A drawing of a graph without cycles, its nodes in an order in which links go forward."""
-    if not names or len(names) > MOST_ARRAYS:
-        return None
     depth = _depths(names, links)
+    if not 0 < len(names) + sum(depth[head] - depth[tail] - 1 for tail, head in links) <= MOST_STOPS:
+        return None
     chains = {link: _chain(link, depth) for link in links}
     layers = _ordered(_layers(names, chains, depth), [pair for chain in chains.values() for pair in pairwise(chain)])
     place = _placed(layers, [pair for chain in chains.values() for pair in pairwise(chain)])
@@ -180,7 +181,16 @@ def _crossings(layers: Sequence[Sequence[str]], pairs: Sequence[Link]) -> int:
     between: dict[int, list[tuple[int, int]]] = {}
     for tail, head in pairs:
         between.setdefault(rank[tail][0], []).append((rank[tail][1], rank[head][1]))
-    return sum((a - c) * (b - d) < 0 for ends in between.values() for (a, b), (c, d) in combinations(ends, 2))
+    return sum(_inversions([head for _, head in sorted(ends)]) for ends in between.values())
+
+
+def _inversions(values: Sequence[int]) -> int:
+    """How many pairs are in the wrong order."""
+    found, before = 0, list[int]()
+    for value in values:
+        found += len(before) - bisect_right(before, value)
+        insort(before, value)
+    return found
 
 
 # -- places -----------------------------------------------------------------------------------------------------------

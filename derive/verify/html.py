@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from derive.calculus import COTANGENT
 from derive.errors import HandgradError
 from derive.notes.document import Document
 from derive.notes.meaning import Reader
@@ -84,7 +86,7 @@ def write_page(path: Path, text: str) -> None:
     Raises:
         HandgradError: if it cannot be written.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # a link stays one
     if path.exists() and not path.is_file():
         raise HandgradError(f"cannot write {path}: it is not a file")
     try:
@@ -117,7 +119,7 @@ def _filters(shown: Sequence[Card]) -> list[tuple[Finding, int]]:
 
 
 def _row(one: Derived, shown: Sequence[Card], flow: str) -> Row:
-    node = one.name if flow == "values" else one.name[1:]
+    node = one.name if flow == "values" else one.name.removeprefix(COTANGENT)
     steps = tuple(
         Drawn(mathml(step.through) if step.through else None, tuple(map(mathml, step.terms))) for step in one.steps
     )

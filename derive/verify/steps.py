@@ -54,7 +54,9 @@ def _derived(equation: Equation, program: Program, names: Names, steps: tuple[St
 
 def _steps(equation: Equation, program: Program, names: Names) -> Iterator[Step]:
     """The terms of a cotangent before they are added up: one per equation that uses the array."""
-    array = program.arrays[equation.name.removeprefix(COTANGENT)]
+    array = program.arrays.get(equation.name.removeprefix(COTANGENT))
+    if array is None:  # the cell has arrays named like cotangents, so that those have longer names
+        return
     forward = [one for one in program.equations if one.array.role != "cotangent"]
     say = speaker(forward)
     if seed := program.arrays.get(SEED + array.name):
