@@ -19,10 +19,11 @@ from derive.emit.files import compare, render_all, write
 from derive.errors import HandgradError
 from derive.notes import load_notes
 from derive.notes.document import read_document
+from derive.page.html import findings_page, report_page, write_page
 from derive.program import Program
 from derive.show import UNICODE, equation_text, latex_style
 from derive.verify.check import check_notes
-from derive.verify.documents import check_document
+from derive.verify.documents import examine
 from derive.verify.report import as_json, findings_as_json, print_findings, print_report
 
 app = typer.Typer(
@@ -60,11 +61,14 @@ def _console() -> Console:
 def verify(
     notes: Annotated[str, typer.Argument(help="A TOML file of notes, or a cell whose notes handgrad ships.")] = "lstm",
     as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page as well.")] = None,
 ) -> None:
     """Re-derive every equation of the notes and say which hold. Exit 1 if a numbered one does not, as read."""
     loaded = load_notes(notes)
     with progress("verify", len(loaded.statements)) as step:
         report = check_notes(loaded, lambda statement: step(statement.id))
+    if html:
+        write_page(html, report_page(report))
     if as_json_:
         print(json.dumps(as_json(report), ensure_ascii=False, indent=2))
     else:
@@ -76,11 +80,15 @@ def verify(
 def check(
     notes: Annotated[Path, typer.Argument(help="A Markdown or LaTeX file, with front matter if it likes.")],
     as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page as well.")] = None,
 ) -> None:
     """Judge every equation of a document. Exit 1 if one is wrong, else 3 if one is not understood or undecided."""
     document = read_document(_text(notes), is_tex=notes.suffix == ".tex")
     with progress("check", len(document.passages)) as step:
-        findings = check_document(document, lambda statement: step(statement.id))
+        examined = examine(document, lambda statement: step(statement.id))
+    findings = examined.findings
+    if html:
+        write_page(html, findings_page(examined, document, notes.name))
     if as_json_:
         print(json.dumps(findings_as_json(findings), ensure_ascii=False, indent=2))
     else:

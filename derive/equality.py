@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from sympy import Expr, Integer, Symbol
 
-from derive.exponentials import vanishes_in_exponentials
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
+from derive.exponentials import vanishes_in_exponentials
 from derive.index import Entry, Index, substitute
 from derive.normal import TooLargeError, normal
 from derive.program import Program

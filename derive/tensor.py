@@ -278,7 +278,10 @@ def each_part(functions: Sequence[Callable[[Expr], Expr]], tensor: Tensor) -> Te
         chosen = one.indices[0]
         if len(one.indices) > 1 and chosen.dim == len(functions):
             cases = (substitute(tensor.expr, {chosen: Integer(k)}) for k in range(len(functions)))
-            terms = (KroneckerDelta(chosen, k) * function(case) for k, (function, case) in enumerate(zip(functions, cases, strict=True)))
+            terms = (
+                KroneckerDelta(chosen, k) * function(case)
+                for k, (function, case) in enumerate(zip(functions, cases, strict=True))
+            )
             return Tensor(reduce(lambda a, b: a + b, terms), tensor.axes)
     raise ShapeError(f"{len(functions)} functions of shape {tensor.shape}, which has no axis of so many parts")
 

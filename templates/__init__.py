@@ -1,1 +1,1 @@
-"""The Jinja templates of the generated modules; each is named after the files that it makes."""
+"""The Jinja templates of the generated modules, named after the files that they make, and of the report's page."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from derive.cells import CELLS
-from derive.emit.files import compare, environment, render_all, write
+from derive.emit.files import compare, render_all, write
 from derive.emit.numpy_module import numpy_module
 from derive.errors import CellError, HandgradError
+from derive.printing import environment
 from derive.program import Array, Equation, Program
 from tests.example_cells import EXAMPLES
 

@@ -8,7 +8,8 @@ from derive.notes.document import read_document
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import forward_equations, identifier, in_order
 from derive.notes.infer import Inferred, infer_cell
-from derive.notes.latex import Grammar, parse_claim
+from derive.notes.latex import parse_claim
+from derive.notes.symbols import Grammar
 from derive.notes.syntax import split_time
 from derive.verify.documents import Found, check_document
 
@@ -113,7 +114,10 @@ def test_undefined_symbols_are_named() -> None:
 
 def test_notes_without_a_cell_are_refused() -> None:
     """Broken if equations are judged against nothing, or the reason is lost."""
-    for equations, reason in (([r"dz_t = dh_t"], "no forward equations"), ([r"h_t = W x_t + U h_{t-1} + x_t V"], "fit")):
+    for equations, reason in (
+        ([r"dz_t = dh_t"], "no forward equations"),
+        ([r"h_t = W x_t + U h_{t-1} + x_t V"], "fit"),
+    ):
         for one in check(equations):
             assert one.finding == "not_understood"
             assert reason in (one.verdict.difference or "")

@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from derive.errors import NotesError
-from derive.notes.latex import Grammar, parse_claim
-from derive.notes.tokens import LONGEST
+from derive.notes.latex import parse_claim
 from derive.notes.plain import plain
+from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -32,6 +32,7 @@ from derive.notes.syntax import (
     Transpose,
     walk,
 )
+from derive.notes.tokens import LONGEST
 
 GRAMMAR = Grammar(frozenset({"\\tanh", "\\sigma"}))
 AT = (0, 0)

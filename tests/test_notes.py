@@ -93,7 +93,9 @@ def test_every_claim_is_parsed_with_declared_symbols() -> None:
         for text in filter(None, (statement.written, statement.reading)):
             claim = parse_claim(text, reader.grammar)
             names = {node.name for side in (claim.left, claim.right) for node in walk(side) if isinstance(node, Symbol)}
-            assert names - set(reader.symbols) - set(reader.functions) - own <= ({"x"} if statement.id == "d tanh" else set())
+            assert names - set(reader.symbols) - set(reader.functions) - own <= (
+                {"x"} if statement.id == "d tanh" else set()
+            )
 
 
 def test_symbols_stand_for_things_of_the_cell() -> None:

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from derive.emit.numpy_module import numpy_module
 from derive.errors import HandgradError
+from derive.printing import environment, replace_file
 from derive.program import Program
 from derive.verify.numbers import equation_numbers
 
 HERE = "__init__.py"  # the one file in generated/ that is not generated
-
-
-@cache
-def environment() -> Environment:
-    """The templates; an undefined name is an error."""
-    return Environment(
-        loader=PackageLoader("templates", ""),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def render(cell: Program) -> dict[str, str]:
@@ -60,23 +43,11 @@ def write(files: Mapping[str, str], folder: Path) -> list[str]:
         for name, text in files.items():
             path = folder / name
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                _replace(path, text)
+                replace_file(path, text)
                 changed.append(name)
     except OSError as error:
         raise HandgradError(f"cannot write to {folder}: {error.strerror}") from error
     return changed
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 @dataclass(frozen=True)

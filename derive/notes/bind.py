@@ -75,9 +75,7 @@ def _named(
                         yield matrix.name, join(known, 1 if columns else 0)
 
 
-def _beside(
-    operand: Node, linear: Expr, symbols: Mapping[str, Tensor], cell: Program, columns: bool
-) -> Tensor | None:
+def _beside(operand: Node, linear: Expr, symbols: Mapping[str, Tensor], cell: Program, columns: bool) -> Tensor | None:
     """The parameter that the cell multiplies an operand by."""
     if not isinstance(operand, Symbol) or operand.name not in symbols:
         return None

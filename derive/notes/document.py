@@ -45,8 +45,13 @@ _DROPPED = re.compile(
 )
 _LEAD = re.compile(rf"(?:\s|&|{_DROPPED.pattern})*")
 # What stands between two equations on one row.
-_BETWEEN = re.compile(r"(?:(?<!\\)[,;.]\s*)?(?:\\q?quad|\\hspace\*?\{[^{}]*\}|\\hfill|\\enspace)+|(?<!\\)[,;]\s|\\\\(?:\[[^\]]*\])?")
-_WORDS = re.compile(r"\\(?:text|mbox|textrm|textit|intertext|mathrm)\{\s*(?:[^{}]*\s[^{}]*|where|with|and|for|if|as|or|so|thus|since|then|hence|using)\s*\}")
+_BETWEEN = re.compile(
+    r"(?:(?<!\\)[,;.]\s*)?(?:\\q?quad|\\hspace\*?\{[^{}]*\}|\\hfill|\\enspace)+|(?<!\\)[,;]\s|\\\\(?:\[[^\]]*\])?"
+)
+_WORDS = re.compile(
+    r"\\(?:text|mbox|textrm|textit|intertext|mathrm)"
+    r"\{\s*(?:[^{}]*\s[^{}]*|where|with|and|for|if|as|or|so|thus|since|then|hence|using)\s*\}"
+)
 _EQUALS = {"=", ":=", "\\equiv", "\\triangleq", "\\coloneqq", "\\leftarrow", "\\gets", "←", "\\doteq"}
 _RELATION = re.compile(r"\s*(?:=|:=|\\equiv|\\leftarrow|\\gets|[+\-*/]|\\odot|\\cdot|\\times|\\circ)")
 _GOES_ON = re.compile(r"(?:\s|\\q?quad\b|\{\s*\})*(?:[+\-*/]|\\odot|\\cdot|\\times|\\circ)")
@@ -207,8 +212,12 @@ def _is_setting(sides: list[str]) -> bool:
     symbol, value = sides[0], sides[-1]
     if re.fullmatch(r"(?:\\delta|d|\\partial)\s*\(?\\cdot\)?", symbol):  # δ(·) = ∂L/∂(·) is a way of writing
         return True
-    return len(sides) == 2 and re.fullmatch(r"\\?[A-Za-z][\w{}\\^+()-]*", symbol) is not None and (
-        re.fullmatch(r"(?:\\mathbf\{)?[\d.,\s]+\}?|[\w{}+-]+\s*,\s*[\w{}+-]*,?\s*\\[lc]?dots.*", value) is not None
+    return (
+        len(sides) == 2
+        and re.fullmatch(r"\\?[A-Za-z][\w{}\\^+()-]*", symbol) is not None
+        and (
+            re.fullmatch(r"(?:\\mathbf\{)?[\d.,\s]+\}?|[\w{}+-]+\s*,\s*[\w{}+-]*,?\s*\\[lc]?dots.*", value) is not None
+        )
     )
 
 

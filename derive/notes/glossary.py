@@ -97,7 +97,8 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
             and all(isinstance(part, _FORWARD) for part in walk(claim.right))
             and not any(one in cotangents or one in barred or one.startswith(_COTANGENT_LETTERS) for one in symbols)
             and not {split_time(one)[0] for one in symbols} & named
-            and not any(_is_backward_in_time(name) or _is_loss(base, claims) for name, base in zip(names, bases))
+            and not any(map(_is_backward_in_time, names))
+            and not any(_is_loss(base, claims) for base in bases)
             and not set(bases) & {*found, *wholes}
             and not set(bases) & {split_time(p.name)[0] for p in walk(claim.right) if isinstance(p, Symbol) and _now(p)}
         ):
@@ -107,11 +108,10 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
 
 def _turned(claim: Claim) -> Claim:
     """The claim with its sides exchanged where the right one is what it defines: x W + b = [a_i, a_f]."""
-    if isinstance(claim.left, Sum | Product) and all(isinstance(part, _FORWARD) for part in walk(claim.left)):
-        if isinstance(claim.right, Symbol) or (
-            isinstance(claim.right, Concatenation) and all(isinstance(part, Symbol) for part in claim.right.parts)
-        ):
-            return Claim(claim.right, claim.left, claim.text)
+    forward = isinstance(claim.left, Sum | Product) and all(isinstance(part, _FORWARD) for part in walk(claim.left))
+    names = claim.right.parts if isinstance(claim.right, Concatenation) else (claim.right,)
+    if forward and all(isinstance(name, Symbol) for name in names):
+        return Claim(claim.right, claim.left, claim.text)
     return claim
 
 
@@ -187,7 +187,9 @@ class Roles:
         if time is not None or base in self.defined or name in self._vectors:
             return False
         letter = symbol_text(re.sub(r"\\(?:tilde|bar|hat|dot)", "", base)).lstrip("\\{")[:1]
-        return (letter.isupper() and letter != "X") or (not self.entrywise and letter in "wuvrθ" and name in self._factors)
+        return (letter.isupper() and letter != "X") or (
+            not self.entrywise and letter in "wuvrθ" and name in self._factors
+        )
 
     @cached_property
     def _vectors(self) -> set[str]:

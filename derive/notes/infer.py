@@ -171,13 +171,11 @@ class _Build:
             value = elementwise(reader.functions[right.function.name], net)
             self._name(first, value)
             return
-        if isinstance(right, Concatenation) and all(isinstance(part, Symbol) for part in right.parts):
-            if len(forward.names) == 1 and first not in {split_time(name)[0] for name in self.roles.used}:
-                # Nothing is computed from it: another name for what there is.
-                value = reader.meanings(right)[0]
-                self.symbols |= {f"{first}{time}": value for time in ("", "_t")}
-                self.views.add(first)
-                return
+        if self._is_view(forward):
+            value = reader.meanings(right)[0]
+            self.symbols |= {f"{first}{time}": value for time in ("", "_t")}
+            self.views.add(first)
+            return
         if isinstance(right, Applied) and isinstance(right.function, Concatenation):
             self.symbols["net"] = net = self._define("net", reader.meanings(right.argument)[0])
             kinds = [reader.functions[part.name] for part in right.function.parts if isinstance(part, Symbol)]
@@ -193,6 +191,12 @@ class _Build:
         if len(parts) > 1 and "net" not in self.symbols:
             whole = next(k for k, one in enumerate(value.axes) if isinstance(one.size, Joined))
             self.symbols["net"] = join([self.symbols[name] for name in forward.names], whole)
+
+    def _is_view(self, forward: Forward) -> bool:
+        """Whether an equation just collects quantities of which nothing is computed together: another name."""
+        right, used = forward.right, {split_time(name)[0] for name in self.roles.used}
+        symbols = isinstance(right, Concatenation) and all(isinstance(part, Symbol) for part in right.parts)
+        return symbols and len(forward.names) == 1 and forward.names[0] not in used
 
     def _name(self, base: str, value: Tensor) -> None:
         tensor = self._define(base, value)
@@ -222,7 +226,9 @@ class _Build:
         )
         cell = Program(name, tuple(self.arrays), tuple(self.equations), outputs)
         parameters = (name for name in self.roles.used if self.roles.is_matrix(name))
-        split = {name: next((list(_distinct(one)) for one in self._labels(name)[::-1] if one), []) for name in parameters}
+        split = {
+            name: next((list(_distinct(one)) for one in self._labels(name)[::-1] if one), []) for name in parameters
+        }
         labels = {name: tuple(one) for name, one in split.items() if one}
         return Inferred(cell, self.symbols, labels, self.convention)
 
@@ -242,4 +248,6 @@ def check_complete(roles: Roles, unread: Mapping[str, str]) -> None:
     """
     for base in (split_time(used)[0] for used in roles.used):
         if base in unread and base not in roles.defined:
-            raise NotesError(f"the cell needs {symbol_text(base)}, and its equation is not understood: {unread[base]!r}")
+            raise NotesError(
+                f"the cell needs {symbol_text(base)}, and its equation is not understood: {unread[base]!r}"
+            )

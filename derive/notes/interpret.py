@@ -13,8 +13,9 @@ from derive.calculus import COTANGENT, SEED, vjp
 from derive.equality import Ground
 from derive.index import Dim, Entry
 from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
-from derive.notes.latex import LOSSES, Grammar
+from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
+from derive.notes.symbols import Grammar
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.program import Program
 from derive.tensor import Tensor
@@ -51,7 +52,8 @@ class Interpretation:
             yield f"the differential of {', '.join(sorted(self.nets))} is the cotangent of its function's argument"
         for name, of in (alias for alias in self.aliases if alias[0] not in defined):
             argument = of.removeprefix(NET)
-            yield f"{name} is the cotangent of {of if of == argument else f'what the function in {argument} is applied to'}"
+            inside = "" if of == argument else "what the function is applied to in "
+            yield f"{name} is the cotangent of {inside}{argument}"
         for name in sorted(self.total_next - {one.removesuffix("_next") for one in defined}):
             yield f"the differential of {name} marked next is all that reaches {name}"
         if not self.direct:
@@ -190,7 +192,11 @@ class Vocabulary:
     @cached_property
     def two_sources(self) -> bool:
         """Whether what comes from the loss and what comes from the next step are told apart."""
-        return self.through_time or self.direct_losses or (bool(self.upstream) and any(name.endswith("_next") for name in self.names))
+        return (
+            self.through_time
+            or self.direct_losses
+            or (bool(self.upstream) and any(name.endswith("_next") for name in self.names))
+        )
 
     @cached_property
     def upstream(self) -> Mapping[str, Tensor]:

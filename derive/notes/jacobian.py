@@ -84,7 +84,9 @@ def contracted(one: Tensor, other: Tensor) -> Tensor:
         ShapeError: if these axes differ.
     """
     if isinstance(one, Jacobian) and isinstance(other, Jacobian):
-        left, right = (one, other) if _sizes(one.axes[one.split :]) == _sizes(other.axes[: other.split]) else (other, one)
+        left, right = (
+            (one, other) if _sizes(one.axes[one.split :]) == _sizes(other.axes[: other.split]) else (other, one)
+        )
         head, tail = left.axes[: left.split], right.axes[right.split :]
         expr = _met(left, left.axes[left.split :], right, right.axes[: right.split])
         return Jacobian(expr, (*head, *tail), left.split)
@@ -104,7 +106,11 @@ def _met(left: Tensor, ours: tuple[Axis, ...], right: Tensor, theirs: tuple[Axis
     if _sizes(ours) != _sizes(theirs):
         raise ShapeError(f"a chain of shapes {left.shape} and {right.shape}")
     summed = tuple(axis.fresh() for axis in ours)
-    pairs = [(old, new) for mine, axis in zip(ours, summed, strict=True) for old, new in zip(mine.indices, axis.indices, strict=True)]
-    again = [(old, new) for mine, axis in zip(theirs, summed, strict=True) for old, new in zip(mine.indices, axis.indices, strict=True)]
-    expr = left.renamed(dict(pairs)) * right.renamed(dict(again))
-    return contract(expr, tuple(index for axis in summed for index in axis.indices))
+    one, other = left.renamed(_pairs(ours, summed)), right.renamed(_pairs(theirs, summed))
+    return contract(one * other, tuple(index for axis in summed for index in axis.indices))
+
+
+def _pairs(old: tuple[Axis, ...], new: tuple[Axis, ...]) -> dict[Index, Index]:
+    """Each index of some axes and the one in its place."""
+    both = (zip(one.indices, other.indices, strict=True) for one, other in zip(old, new, strict=True))
+    return {before: after for pairs in both for before, after in pairs}

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
 
-from sympy import Expr, Function, Integer, Rational
+from sympy import Function, Integer, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
 from derive.functions import derivative
-from derive.index import Dim, Entry, Index, Joined, Stack
+from derive.index import Dim, Entry, Joined, Stack
 from derive.notes.functions import KNOWN
 from derive.notes.jacobian import Jacobian, contracted, local_jacobian
-from derive.notes.latex import LOSSES, Grammar
+from derive.notes.latex import LOSSES
+from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
     Applied,
     Concatenation,
@@ -347,7 +348,7 @@ class Reader:
         """The body of a sum with the index left out where it is a symbol's label: Σ_n a_n is that of a's rows."""
         match body:
             case Symbol(name=name):
-                base, time = split_time(name)
+                base, _ = split_time(name)
                 bare = base.removesuffix(f"_{index}") + name.removeprefix(base)
                 own = {base, name} & {*self.symbols, *self.adjoints}
                 known = not own and bare in {*self.symbols, *self.adjoints}

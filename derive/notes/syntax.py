@@ -151,7 +151,7 @@ def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
 
 def juxtaposed_first(node: Product) -> Product:
     """A product in which what is juxtaposed is one factor, ``h * W x`` as h * (W x); itself where nothing is mixed."""
-    if not {"", *node.operators} == set(node.operators) or set(node.operators) == {""}:
+    if "" not in node.operators or set(node.operators) == {""}:
         return node
     groups: list[list[Node]] = [[node.factors[0]]]
     signs: list[str] = []

@@ -15,7 +15,8 @@ LONGEST = 4_000  # characters; formulas on paper are far below
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 FONTS = {
     "\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\mathcal", "\\text", "\\operatorname", "\\mathsf",
-    "\\mathbb", "\\mathscr", "\\mathtt", "\\textbf", "\\textit", "\\textrm", "\\vec", "\\mbox", "\\pmb", "\\operatorname*",
+    "\\mathbb", "\\mathscr", "\\mathtt", "\\textbf", "\\textit", "\\textrm", "\\vec", "\\mbox", "\\pmb",
+    "\\operatorname*",
 }  # fmt: skip
 ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}
 GREEK_LETTERS = {f"\\{name}" for name in GREEK} | {"\\ell"}
@@ -58,7 +59,9 @@ def tokens(text: str, phrases: Mapping[tuple[str, ...], str] | None = None) -> l
     """
     found = (Token(match.group(), match.span()) for match in _TOKEN.finditer(text))
     found = (part for token in found for part in _letters(token))
-    meaningful = _without_breaks(_same(token) for token in found if token.text not in _SPACING and token.text[:1] + token.text[-1:] != "{}")
+    meaningful = _without_breaks(
+        _same(token) for token in found if token.text not in _SPACING and token.text[:1] + token.text[-1:] != "{}"
+    )
     plain = list(_differential_d(_merged(list(meaningful))))
     return list(_phrased(plain, phrases)) if phrases else plain
 
@@ -71,9 +74,7 @@ def phrase(latex: str) -> tuple[str, ...]:
 def _letters(token: Token) -> Iterator[Token]:
     """A run of letters as a word, ``state``, or as the differential of one, ``dstate``; two behind a d are letters."""
     text, (start, _) = token.text, token.span
-    if len(text) < 3 or not text.isalpha():
-        yield token
-    elif text[0] != "d":
+    if len(text) < 3 or not text.isalpha() or text[0] != "d":
         yield token
     elif len(text) > 3:
         yield Token("d", (start, start + 1))
@@ -108,7 +109,9 @@ def _merged(found: Sequence[Token]) -> Iterator[Token]:
             yield Token("'", (found[position].span[0], found[position + 3].span[1]))
             position += 4
             continue
-        if texts[1:3] in (["\\top", "}"], ["T", "}"]) and (texts[0] in {")", "\\rangle"} or texts[1] == "\\top" and texts[0] != "{"):
+        if texts[1:3] in (["\\top", "}"], ["T", "}"]) and (
+            texts[0] in {")", "\\rangle"} or (texts[1] == "\\top" and texts[0] != "{")
+        ):
             transpose, brace = found[position + 1 : position + 3]
             yield from (found[position], Token("}", brace.span), Token("^", transpose.span))
             yield Token("\\top", (transpose.span[0], brace.span[1]))

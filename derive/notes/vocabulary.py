@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sympy import Function
 
@@ -19,11 +18,21 @@ from derive.index import Entry
 from derive.notes.bind import parameter_symbols
 from derive.notes.document import Document
 from derive.notes.functions import KNOWN, defined_functions, open_functions
-from derive.notes.glossary import Roles, adjoint_of, blocks, cotangent_names, forward_equations, in_order, partitions, with_slices
+from derive.notes.glossary import (
+    Roles,
+    adjoint_of,
+    blocks,
+    cotangent_names,
+    forward_equations,
+    in_order,
+    partitions,
+    with_slices,
+)
 from derive.notes.infer import Inferred, check_complete, infer_cell
 from derive.notes.interpret import Vocabulary, cotangent
-from derive.notes.latex import Grammar, parse_claim, symbol_name
+from derive.notes.latex import parse_claim
 from derive.notes.standard import many, oriented, standard_symbols
+from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Applied, Claim, Differential, Node, SumOver, Symbol, split_time, walk
 from derive.notes.tokens import phrase
 from derive.program import Program
@@ -194,7 +203,7 @@ def _kinds(reading: _Reading) -> Iterator[tuple[str | None, dict[str, type[Funct
     }
     unknown = sorted(name for name in applied & used if name not in KNOWN)
     for kind in ("tanh", "sigmoid"):
-        for names in ([unknown] if len(unknown) < 2 else [unknown, *([name] for name in unknown)]):
+        for names in [unknown] if len(unknown) < 2 else [unknown, *([name] for name in unknown)]:
             if names:
                 said = None if set(names) <= defined else f"{', '.join(names)} is {kind}"
                 yield said, dict.fromkeys(names, FUNCTIONS[kind])
@@ -256,7 +265,9 @@ def _inferred(reading: _Reading, settings: Settings, entrywise: bool) -> Vocabul
         raise NotesError("the notes have no forward equations, and their front matter names no cell: “cell: lstm”")
     check_complete(Roles(forward), reading.unread)
     batch = reading.batch if settings.batch is None else settings.batch
-    inferred = infer_cell(forward, "notes", batch, settings.columns, reading.functions, entrywise, _differentiated(reading))
+    inferred = infer_cell(
+        forward, "notes", batch, settings.columns, reading.functions, entrywise, _differentiated(reading)
+    )
     parts = {name: inferred.symbols[whole].parts[number] for name, (whole, number) in slices.items()}
     known = {**inferred.symbols, **parts, **{f"{name}_t": part for name, part in parts.items()}}
     known = {**_split_parameters(inferred, reading), **known}

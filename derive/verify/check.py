@@ -8,7 +8,7 @@ from time import perf_counter
 
 from sympy import Expr, factor_terms
 
-from derive.calculus import COTANGENT, vjp
+from derive.calculus import vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
 from derive.errors import HandgradError, NotesError
@@ -17,10 +17,11 @@ from derive.index import Entry, Joined
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
 from derive.notes.interpret import is_step_loss
-from derive.notes.latex import Grammar, parse_claim, symbol_name
-from derive.notes.meaning import Reader, place, symbol_latex, view
+from derive.notes.latex import parse_claim
+from derive.notes.meaning import Reader, place, view
 from derive.notes.plain import plain
 from derive.notes.standard import many
+from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Claim, Quotient, Symbol, walk
 from derive.program import Program
 from derive.show import Names, form_text, latex_name, latex_style
@@ -38,6 +39,7 @@ from derive.verify.judge import (
     target,
 )
 from derive.verify.repair import repair
+from derive.verify.spelling import spelled_by
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,7 @@ def _beyond(claim: Claim, reader: Reader) -> bool:
     ahead = reader.ahead or reader
     further = {*ahead.symbols, *ahead.adjoints} - {*reader.symbols, *reader.adjoints, *reader.defined}
     step_losses = any(
-        isinstance(part, Quotient) and is_step_loss(part)
-        for side in (claim.left, claim.right)
-        for part in walk(side)
+        isinstance(part, Quotient) and is_step_loss(part) for side in (claim.left, claim.right) for part in walk(side)
     )
     return bool(symbol_names(claim) & further) or (step_losses and bool(ahead.direct))
 
@@ -248,7 +248,7 @@ def _derived(claim: Claim, judgement: Judgement, reader: Reader) -> str:
 
 def _right_side(judgement: Judgement, reader: Reader) -> str:
     """The derived right side in LaTeX, in the notes' symbols."""
-    names = _notes_names(reader, judgement)
+    names = latex_name if judgement.kind == "rule" else spelled_by(reader)
     program = judgement.ground.program
     if judgement.kind == "jacobian":
         expr = factor_terms(coefficient(judgement.due).expr)
@@ -277,25 +277,11 @@ def _spelled_out(tensor: Tensor, judgement: Judgement, reader: Reader) -> Tensor
         unnamed: dict[Expr, Expr] = {
             entry: definitions[entry.name].at(entry.indices)
             for entry in tensor.expr.atoms(Entry)
-            if entry.name in definitions
-            and place(entry) not in reader.spellings
+            if entry.name in definitions and place(entry) not in reader.spellings
         }
         if not unnamed:
             return tensor
         tensor = Tensor(tensor.expr.xreplace(unnamed), tensor.axes)
-
-
-def _notes_names(reader: Reader, judgement: Judgement) -> Names:
-    def names(name: str, label: str | None) -> str:
-        if judgement.kind == "rule":
-            return latex_name(name, label)
-        number = f"[{judgement.ground.program.arrays[name].labels.index(label)}]" if label else ""
-        mark, symbol = reader.spellings.get(name + number, ("", ""))
-        if not symbol:
-            return latex_name(name, label)
-        return reader.cotangent_form.format(symbol_latex(symbol)) if mark else symbol_latex(symbol)
-
-    return names
 
 
 def _stated(notes: Notes, reader: Reader) -> Iterator[tuple[Tensor, Tensor]]:

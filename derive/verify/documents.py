@@ -48,7 +48,20 @@ class Found:
         return "undecided" if understood else "not_understood"
 
 
+@dataclass(frozen=True)
+class Examination:
+    """What was found of a document's equations, and the reader that read them; None if there is no cell."""
+
+    findings: tuple[Found, ...]
+    reader: Reader | None
+
+
 def check_document(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> tuple[Found, ...]:
+    """What ``examine`` finds."""
+    return examine(document, progress).findings
+
+
+def examine(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> Examination:
     """Judge every equation of a document, in order, under the reading of its symbols by which most of them hold.
 
     Raises:
@@ -64,13 +77,14 @@ def check_document(document: Document, progress: Callable[[Statement], None] = l
         raise
     except HandgradError as error:
         lost = (not_understood(statement, error) for statement in statements)
-        return tuple(Found(v, passage.line, ()) for v, passage in zip(lost, document.passages, strict=True))
+        found = tuple(Found(v, passage.line, ()) for v, passage in zip(lost, document.passages, strict=True))
+        return Examination(found, None)
     verdicts = tuple(judge_statement(statement, reading.reader, progress) for statement in statements)
-    found = []
+    findings = []
     for passage, verdict in zip(document.passages, verdicts, strict=True):
         under = reading.sentence if reading.sentence and not _text_holds(passage.latex, reading.plainest) else None
-        found.append(Found(verdict, passage.line, _inherits(verdict, verdicts), under))
-    return tuple(found)
+        findings.append(Found(verdict, passage.line, _inherits(verdict, verdicts), under))
+    return Examination(tuple(findings), reading.reader)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from derive.notes.syntax import (
     walk,
 )
 from derive.program import Array, Program
-from derive.tensor import Axis, Tensor, elementwise, shape_text
+from derive.tensor import Tensor, elementwise, shape_text
 from derive.verify.update import update_due
 
 _LOSS = "it defines the loss, which the derivation takes as given"
@@ -117,7 +117,9 @@ def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
     """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
     if not _is_gradient(kind, due, reader):
         return claim
-    right = claim.right.body if sums_over_time(claim.right, reader) and isinstance(claim.right, SumOver) else claim.right
+    right = (
+        claim.right.body if sums_over_time(claim.right, reader) and isinstance(claim.right, SumOver) else claim.right
+    )
     return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from derive.errors import HandgradError
 from derive.equality import Ground
+from derive.errors import HandgradError
 from derive.notes.glossary import identifier
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim, Negative, Node, Number, Product, Sum, Symbol, walk

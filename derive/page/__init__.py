@@ -1,0 +1,1 @@
+"""The report as a page: the notes with their verdicts, the derivation, the computation graph."""
