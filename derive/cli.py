@@ -20,10 +20,12 @@ from derive.errors import HandgradError
 from derive.notes import load_notes
 from derive.notes.document import read_document
 from derive.page.html import findings_page, report_page, write_page
+from derive.printing import replace_file
 from derive.program import Program
 from derive.show import UNICODE, equation_text, latex_style
 from derive.verify.check import check_notes
 from derive.verify.documents import examine
+from derive.verify.fix import corrected_text
 from derive.verify.report import as_json, findings_as_json, print_findings, print_report
 
 app = typer.Typer(
@@ -81,6 +83,7 @@ def check(
     notes: Annotated[Path, typer.Argument(help="A Markdown or LaTeX file, with front matter if it likes.")],
     as_json_: Annotated[bool, typer.Option("--json", help="Print one array of objects instead of a table.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page as well.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write corrected notes beside the original.")] = False,
 ) -> None:
     """Judge every equation of a document. Exit 1 if one is wrong, else 3 if one is not understood or undecided."""
     document = read_document(_text(notes), is_tex=notes.suffix == ".tex")
@@ -89,12 +92,22 @@ def check(
     findings = examined.findings
     if html:
         write_page(html, findings_page(examined, document, notes.name))
+    if fix:
+        fixed = notes.with_name(f"{notes.stem}.fixed{notes.suffix}")
+        corrected, missed = corrected_text(_text(notes), findings)
+        replace_file(fixed, corrected)
+        print(f"wrote {fixed}", file=sys.stderr)
+        for id_ in missed:
+            print(
+                f"handgrad: {id_}: not found in the text as it was read; its correction is for you to paste",
+                file=sys.stderr,
+            )
     if as_json_:
         print(json.dumps(findings_as_json(findings), ensure_ascii=False, indent=2))
     else:
         print_findings(findings, notes.name, _console())
     kinds = {one.finding for one in findings}
-    raise typer.Exit(1 if "wrong" in kinds else 3 if kinds - {"holds"} else 0)
+    raise typer.Exit(1 if "wrong" in kinds else 3 if kinds - {"holds", "holds_under_reading"} else 0)
 
 
 def _text(path: Path) -> str:

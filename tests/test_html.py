@@ -21,13 +21,13 @@ from derive.errors import HandgradError
 from derive.notes import load_notes
 from derive.notes.document import read_document
 from derive.page.cards import FINDINGS
-from derive.page.difference import differing
 from derive.page.graph import layered
 from derive.page.html import findings_page, report_page, write_page
 from derive.page.mathml import mathml, source
 from derive.verify.check import check_notes
+from derive.verify.difference import differing
 from derive.verify.documents import Finding as AnyFinding
-from derive.verify.documents import check_document
+from derive.verify.documents import examine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,7 +51,7 @@ EVIL = [
 
 def page_of(text: str, name: str = "notes.md") -> str:
     document = read_document(text)
-    return findings_page(check_document(document), document, name)
+    return findings_page(examine(document), document, name)
 
 
 @pytest.fixture(scope="module")

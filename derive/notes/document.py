@@ -139,7 +139,7 @@ def _passages(text: str, macros: Mapping[str, Macro]) -> Iterator[Passage]:
             continue
         if kind in _MATHEMATICS:
             line, counted = line + text.count("\n", counted, position), position
-            body = text[position:end]
+            body = _COMMENT.sub(lambda match: " " * len(match.group()), text[position:end])
             if kind != "dollar" or "=" in body:
                 yield from _equations(expanded(body, macros), line)
         position = end + len(closer)

@@ -15,9 +15,9 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader, symbol_latex
 from derive.notes.plain import symbol_text
 from derive.notes.syntax import Claim, Node, Quotient, Symbol, walk
-from derive.page.difference import differing
 from derive.page.mathml import mathml, source
 from derive.verify.check import Verdict
+from derive.verify.difference import differing
 from derive.verify.documents import Found
 from derive.verify.judge import bare
 

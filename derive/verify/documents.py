@@ -6,9 +6,10 @@ a cell, the document's own forward equations are it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from typing import Any, Literal
 
 from derive.errors import HandgradError, NotesError, SettingError
@@ -80,6 +81,7 @@ def examine(document: Document, progress: Callable[[Statement], None] = lambda _
         found = tuple(Found(v, passage.line, ()) for v, passage in zip(lost, document.passages, strict=True))
         return Examination(found, None)
     verdicts = tuple(judge_statement(statement, reading.reader, progress) for statement in statements)
+    verdicts = _with_swaps(verdicts, reading.reader)
     findings = []
     for passage, verdict in zip(document.passages, verdicts, strict=True):
         under = reading.sentence if reading.sentence and not _text_holds(passage.latex, reading.plainest) else None
@@ -159,6 +161,20 @@ def _statements(passages: Iterable[Passage]) -> Iterator[Statement]:
         seen[passage.id] = seen.get(passage.id, 0) + 1
         count = seen[passage.id]
         yield Statement(passage.id if count == 1 else f"{passage.id}/{count}", passage.latex, passage.latex)
+
+
+def _with_swaps(verdicts: Sequence[Verdict], reader: Reader) -> tuple[Verdict, ...]:
+    """The verdicts, where two wrong equations have each other's right side saying so."""
+    found = list(verdicts)
+    wrong = [k for k, verdict in enumerate(found) if verdict.holds_as_written is False]
+    for one, other in combinations(wrong, 2):
+        left, right = (found[k].statement.written.partition(" = ") for k in (one, other))
+        exchanged = (f"{left[0]} = {right[2]}", f"{right[0]} = {left[2]}")
+        if all(_text_holds(text, reader) for text in exchanged):
+            for k, partner, text in ((one, other, exchanged[0]), (other, one, exchanged[1])):
+                said = f"its right side and that of {found[partner].statement.id} are swapped"
+                found[k] = replace(found[k], difference=said, correction=text)
+    return tuple(found)
 
 
 def _inherits(verdict: Verdict, verdicts: Iterable[Verdict]) -> tuple[str, ...]:

@@ -151,14 +151,24 @@ def _of_node(text: str, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
 
 def _other_words(text: str, node: Node, symbol: Symbol, cotangent: bool, words: Sequence[Word]) -> Iterator[Edit]:
     """Another quantity in its place: the same without (or with) its ∂, the same letter, any other."""
+    own = text[slice(*node.span)]
     for word in words:
         if (word.symbol, word.cotangent) == (symbol.name, cotangent):
+            if cotangent:
+                yield from _derivatives(text, node, own, symbol_latex(symbol.name))
             continue
         if word.symbol == symbol.name:
             cost = 1
         else:
             cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
         yield Edit(cost, _replaced(text, node.span, word.latex), f"{plain(node)} should be {word.text}")
+
+
+def _derivatives(text: str, node: Node, own: str, value: str) -> Iterator[Edit]:
+    """The cotangent of a gate where that of its function's argument is due: the derivative is forgotten."""
+    for factor in (rf"{value} \odot (1 - {value})", f"(1 - {value}^2)"):
+        sentence = f"{plain(node)} lacks the derivative of the function: the factor {factor} is missing"
+        yield Edit(3, _replaced(text, node.span, rf"({own} \odot {factor})"), sentence.replace(" \\odot ", " ⊙ "))
 
 
 def _other_functions(text: str, function: Node, names: Sequence[str]) -> Iterator[Edit]:

@@ -10,13 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from derive.notes.syntax import Span
 from derive.verify.check import Report, Verdict
+from derive.verify.difference import differing
 from derive.verify.documents import Found
 
 _MARKS = {True: Text("✓ holds", "green"), False: Text("✗ wrong", "bold red"), None: Text("? undecided", "yellow")}
 
 _FINDINGS = {
     "holds": Text("✓ holds", "green"),
+    "holds_under_reading": Text("≈ holds as read", "green"),
     "wrong": Text("✗ wrong", "bold red"),
     "not_understood": Text("? not understood", "yellow"),
     "undecided": Text("? undecided", "yellow"),
@@ -31,7 +34,14 @@ def as_json(report: Report) -> list[dict[str, Any]]:
 def findings_as_json(findings: Sequence[Found]) -> list[dict[str, Any]]:
     """One object per equation of a document: a claim's, with its line, the finding and what it inherits."""
     return [
-        {**_object(one.verdict), "verdict": one.finding, "line": one.line, "inherits": list(one.inherits)}
+        {
+            **_object(one.verdict),
+            "verdict": one.finding,
+            "under": one.under,
+            "line": one.line,
+            "inherits": list(one.inherits),
+            "differs": differing(one.verdict.statement.written, one.verdict.correction or "")[0],
+        }
         for one in findings
     ]
 
@@ -65,6 +75,8 @@ def print_findings(findings: Sequence[Found], title: str, console: Console) -> N
     for one in findings:
         if one.finding == "wrong":
             _print_erratum(one.verdict, console, "as written")
+        elif one.finding == "holds_under_reading":
+            console.print(Text.assemble((f"\n{one.verdict.statement.id}", "green"), f": read so that {one.under}"))
         elif one.finding != "holds":
             console.print(Text(f"\n{one.verdict.statement.id}: {one.verdict.difference or 'undecided'}", "yellow"))
     console.print("\n" + counts(findings))
@@ -72,7 +84,13 @@ def print_findings(findings: Sequence[Found], title: str, console: Console) -> N
 
 def counts(findings: Sequence[Found]) -> str:
     """“17 equations: 13 hold, 3 wrong, 1 not understood”."""
-    said = {"holds": "hold", "wrong": "wrong", "not_understood": "not understood", "undecided": "undecided"}
+    said = {
+        "holds": "hold",
+        "holds_under_reading": "hold under a reading",
+        "wrong": "wrong",
+        "not_understood": "not understood",
+        "undecided": "undecided",
+    }
     numbers = {finding: sum(one.finding == finding for one in findings) for finding in said}
     parts = [f"{number} {said[finding]}" for finding, number in numbers.items() if number or finding == "holds"]
     return f"{len(findings)} equations: {', '.join(parts)}"
@@ -118,6 +136,8 @@ def _table(report: Report) -> Table:
 def _print_erratum(verdict: Verdict, console: Console, written: str = "as transcribed") -> None:
     console.print(Text.assemble(("\n" + verdict.statement.id, "bold red"), ": ", verdict.difference or ""))
     console.print(Text(f"  {written:<14}  {verdict.text}"))
+    if verdict.correction and (span := differing(verdict.statement.written, verdict.correction)[0]):
+        console.print(Text.assemble(f"  {'in it':<14}  ", _marked(verdict.statement.written, span)))
     console.print(Text(f"  corrected       {verdict.correction}", "green"))
     if verdict.statement.reason:
         console.print(Text(f"  read so because {verdict.statement.reason}"))
@@ -125,6 +145,12 @@ def _print_erratum(verdict: Verdict, console: Console, written: str = "as transc
     if example:
         inputs = ", ".join(f"{name} = {value}" for name, value in example.inputs.items())
         console.print(Text(f"  for example     {inputs}: written gives {example.written}, derived {example.derived}"))
+
+
+def _marked(latex: str, span: Span) -> Text:
+    """A formula with a part set off, by colour and by brackets."""
+    start, end = span
+    return Text.assemble(latex[:start], ("⟦", "red"), (latex[start:end], "bold red"), ("⟧", "red"), latex[end:])
 
 
 def _print_summary(report: Report, console: Console) -> None:
