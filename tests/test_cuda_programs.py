@@ -242,8 +242,7 @@ def call_driver(entry: str, *arguments: object) -> None:
 
 
 def test_cooperative_launch() -> None:
-    """A persistent kernel with barriers of the whole grid: all blocks are there together, each with shared memory of its
-    own."""
+    """A persistent kernel with barriers of the whole grid: all blocks are there, each with shared memory of its own."""
     image = compile_cuda(
         """
         #include <cooperative_groups.h>

@@ -46,9 +46,9 @@ def driver() -> Path:
     check_machine()
     include = cuda_include()
     sources = sorted((HERE / "driver").glob("*.cpp"))
-    headers = [*sorted((HERE / "driver").glob("*.h")), *sorted((HERE / "device").glob("*.h")), include / "cuda.h"]
+    shared = [HERE / "device" / name for name in ("runtime.h", "vector_types.h")]
     digest = hashlib.sha256()
-    for path in [Path(__file__), *sources, *headers]:
+    for path in [Path(__file__), *sources, *sorted((HERE / "driver").glob("*.h")), *shared, include / "cuda.h"]:
         digest.update(path.read_bytes())
     folder = CACHE / f"driver-{digest.hexdigest()[:16]}"
     if not folder.exists():

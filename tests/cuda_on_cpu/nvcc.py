@@ -20,6 +20,8 @@ DEVICE = Path(__file__).parent / "device"
 
 # Kernels may treat the same memory as float and float4; nvcc evaluates sqrtf without looking at errno.
 CXXFLAGS = ["-fPIC", "-fno-strict-aliasing", "-fno-math-errno", "-fno-exceptions", "-Wno-unknown-pragmas"]
+# A local array larger than a page must not reach over the guard below its stack.
+CXXFLAGS += ["-fstack-clash-protection"]
 # Modules share no variables, even if they have them by the same name.
 CXXFLAGS += ["-fno-gnu-unique"]
 LDFLAGS = ["-shared", "-Wl,-Bsymbolic"]
@@ -137,23 +139,21 @@ def translate(text: str) -> str:
     kernels = find_kernels(code)
     edits: list[tuple[int, int, str]] = []
     for match in re.finditer(r"\b__global__\b", code):
-        edits.append((*match.span(), ""))
+        edits.append((match.start(), match.end(), ""))
     for match in re.finditer(r"__launch_bounds__\s*(?=\()", code):
         edits.append((match.start(), closing(code, match.end()) + 1, ""))
     arrays = 0  # __shared__ arrays outside of kernels' bodies: any kernel may use them
     for match in SHARED.finditer(code):
         if (match[1] or "").startswith("extern"):
             # The driver's array, whatever name and type it has here; its size is what the launch says.
-            edits += [
-                (*match.span(), "extern"),
-                (*[code.index(";", match.end())] * 2, ' __asm__("cuda_dynamic_shared")'),
-            ]
+            end = code.index(";", match.end())
+            edits += [(match.start(), match.end(), "extern"), (end, end, ' __asm__("cuda_dynamic_shared")')]
             continue
         section = next((kernel.section for kernel in kernels if match.start() in kernel.body), None)
         if section is None:
             section = f"cuda_shared_array_{arrays}"
             arrays += 1
-        edits.append((*match.span(), f'static __attribute__((section("{section}")))'))
+        edits.append((match.start(), match.end(), f'static __attribute__((section("{section}")))'))
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text + kernel_table(kernels, [f"cuda_shared_array_{i}" for i in range(arrays)])

@@ -31,9 +31,10 @@ extern "C" {
 // Stops the thread until all threads of its block are here; returns for how many of them the predicate was not zero.
 unsigned cuda_on_cpu_block_barrier(int predicate, Site site);
 
-// Stops the thread until the lanes of its warp that the mask names are here; returns what each lane brought.
-// Lanes that the mask leaves out, or that the warp does not have, brought all ones.
-const uint64_t *cuda_on_cpu_warp_barrier(unsigned mask, uint64_t value, Site site);
+// Stop the thread until the lanes of its warp that the mask names are here, and return what the source lane brought, or
+// the lanes whose predicate was not zero. A lane that the mask leaves out, or that the warp does not have, brought ones.
+uint64_t cuda_on_cpu_shuffle(unsigned mask, uint64_t value, unsigned source, Site site);
+unsigned cuda_on_cpu_ballot(unsigned mask, int predicate, Site site);
 
 // Stops the thread until all threads of a cooperative launch are here.
 void cuda_on_cpu_grid_barrier(Site site);

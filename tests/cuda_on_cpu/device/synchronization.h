@@ -18,17 +18,9 @@ T shuffle(unsigned mask, T value, unsigned source, Site site) {
     static_assert(sizeof(T) <= sizeof(uint64_t), "shuffles move up to 8 bytes");
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
-    bits = cuda_on_cpu_warp_barrier(mask, bits, site)[source];
+    bits = cuda_on_cpu_shuffle(mask, bits, source, site);
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-inline unsigned ballot(unsigned mask, int predicate, Site site) {
-    const uint64_t *votes = cuda_on_cpu_warp_barrier(mask, predicate != 0, site);
-    unsigned ballot = 0;
-    for (unsigned i = 0; i < warpSize; i++)
-        if (mask >> i & 1 && votes[i] == 1) ballot |= 1u << i;
-    return ballot;
 }
 }  // namespace cuda_on_cpu
 
@@ -42,7 +34,7 @@ inline int __syncthreads_and(int predicate, CUDA_ON_CPU_CALLER) {
 inline int __syncthreads_or(int predicate, CUDA_ON_CPU_CALLER) {
     return cuda_on_cpu_block_barrier(predicate, {file, line}) != 0;
 }
-inline void __syncwarp(unsigned mask = ~0u, CUDA_ON_CPU_CALLER) { cuda_on_cpu_warp_barrier(mask, 0, {file, line}); }
+inline void __syncwarp(unsigned mask = ~0u, CUDA_ON_CPU_CALLER) { cuda_on_cpu_ballot(mask, 0, {file, line}); }
 
 // Shuffles within segments of `width` lanes; a lane whose source lies outside its segment gets its own value.
 template <class T>
@@ -68,13 +60,13 @@ T __shfl_xor_sync(unsigned mask, T value, int with, int width = warpSize, CUDA_O
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, CUDA_ON_CPU_CALLER) {
-    return cuda_on_cpu::ballot(mask, predicate, {file, line});
+    return cuda_on_cpu_ballot(mask, predicate, {file, line});
 }
 inline int __any_sync(unsigned mask, int predicate, CUDA_ON_CPU_CALLER) {
-    return cuda_on_cpu::ballot(mask, predicate, {file, line}) != 0;
+    return cuda_on_cpu_ballot(mask, predicate, {file, line}) != 0;
 }
 inline int __all_sync(unsigned mask, int predicate, CUDA_ON_CPU_CALLER) {
-    return cuda_on_cpu::ballot(mask, predicate == 0, {file, line}) == 0;
+    return cuda_on_cpu_ballot(mask, predicate == 0, {file, line}) == 0;
 }
 
 // A fence orders this thread's accesses before it against those of a thread whose fence comes later. TSan knows no

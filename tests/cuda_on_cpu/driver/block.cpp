@@ -134,7 +134,7 @@ unsigned Block::block_barrier(int predicate, Site site) {
     return votes_;
 }
 
-const uint64_t *Block::warp_barrier(unsigned mask, uint64_t value, Site site) {
+const Warp &Block::warp_barrier(unsigned mask, uint64_t value, Site site) {
     const unsigned lane = running_->rank % warp_size, number = running_->rank / warp_size;
     if (!(mask >> lane & 1)) fail("lane " + std::to_string(lane) + " is not in the mask it passes at " + text(site));
     Warp &warp = warps_[number];
@@ -144,7 +144,19 @@ const uint64_t *Block::warp_barrier(unsigned mask, uint64_t value, Site site) {
     happens_before(object);
     wait(State::at_warp_barrier, site);
     happens_after(object);
-    return warp.values.data();
+    return warp;
+}
+
+uint64_t Block::shuffle(unsigned mask, uint64_t value, unsigned source, Site site) {
+    return warp_barrier(mask, value, site).values[source];
+}
+
+unsigned Block::ballot(unsigned mask, int predicate, Site site) {
+    const Warp &warp = warp_barrier(mask, predicate != 0, site);
+    unsigned ballot = 0;
+    for (unsigned lane = 0; lane < warp_size; lane++)
+        if (warp.values[lane] == 1) ballot |= 1u << lane;
+    return ballot;
 }
 
 void Block::grid_barrier(Site site) {

@@ -39,7 +39,8 @@ public:
 
     // Called on the running thread's fiber.
     unsigned block_barrier(int predicate, Site site);
-    const uint64_t *warp_barrier(unsigned mask, uint64_t value, Site site);
+    uint64_t shuffle(unsigned mask, uint64_t value, unsigned source, Site site);
+    unsigned ballot(unsigned mask, int predicate, Site site);
     void grid_barrier(Site site);
     void finish();
     [[noreturn]] void fail(const std::string &reason, bool illegal_address = false);
@@ -50,6 +51,7 @@ public:
 private:
     void enter(Thread &thread, State state);
     void wait(State state, Site site);
+    const Warp &warp_barrier(unsigned mask, uint64_t value, Site site);
     void resume_ready(Order &order);
     bool release_warps();
     bool release_lanes(size_t first, unsigned mask);

@@ -133,8 +133,11 @@ using cuda_on_cpu::current_block;
 EXPORT unsigned cuda_on_cpu_block_barrier(int predicate, Site site) {
     return current_block->block_barrier(predicate, site);
 }
-EXPORT const uint64_t *cuda_on_cpu_warp_barrier(unsigned mask, uint64_t value, Site site) {
-    return current_block->warp_barrier(mask, value, site);
+EXPORT uint64_t cuda_on_cpu_shuffle(unsigned mask, uint64_t value, unsigned source, Site site) {
+    return current_block->shuffle(mask, value, source, site);
+}
+EXPORT unsigned cuda_on_cpu_ballot(unsigned mask, int predicate, Site site) {
+    return current_block->ballot(mask, predicate, site);
 }
 EXPORT void cuda_on_cpu_grid_barrier(Site site) {
     current_block->grid_barrier(site);
