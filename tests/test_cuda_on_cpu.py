@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests import cuda_on_cpu
-from tests.cuda_on_cpu import nvcc
+from tests.cuda_on_cpu import build, nvcc
 
 cuda_on_cpu.require()
 if not cuda_on_cpu.on_cpu():
@@ -259,6 +260,16 @@ def test_scripts_run_unchanged(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-m", "tests.cuda_on_cpu", str(script), "argument"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "CUDA on the CPU argument\n"
+
+
+def test_a_driver_with_a_device_is_left_alone() -> None:
+    """With a GPU, its driver must be the one in use. Here the CPU's plays its part: libcuda and nvcc on the paths."""
+    program = "from tests import cuda_on_cpu as c; c.activate(); import pycuda.autoinit; print(c.on_cpu())"
+    environment = os.environ | {"LD_LIBRARY_PATH": str(build.driver().parent)}
+    for forced, on_cpu in ({}, "False\n"), ({"CUDA_ON_CPU": "1"}, "True\n"):
+        command = [sys.executable, "-c", program]
+        result = subprocess.run(command, env=environment | forced, capture_output=True, text=True, check=True)
+        assert result.stdout == on_cpu
 
 
 def test_old_entry_points() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -221,6 +222,24 @@ def test_gpuarray() -> None:
     interface = x.__cuda_array_interface__
     assert interface["data"][0] == int(x.gpudata)
     assert interface["shape"] == x.shape
+
+
+def test_host_threads_have_their_own_context() -> None:
+    """A thread that nobody gave a context has none, and gets an error; with the context pushed it shares the memory."""
+    x = gpuarray.zeros(4, np.float32)
+    context = drv.Context.get_current()
+
+    def work() -> tuple[object, float]:
+        before = drv.Context.get_current()
+        with pytest.raises(drv.LogicError):
+            drv.mem_alloc(4)
+        context.push()
+        value = float(x.get()[0])
+        drv.Context.pop()
+        return before, value
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() == (None, 0.0)
 
 
 def test_device_and_occupancy() -> None:

@@ -29,7 +29,7 @@ LDFLAGS = ["-shared", "-Wl,-Bsymbolic"]
 # nvcc's options that say nothing to a CPU, without and with a value of their own.
 FLAGS = re.compile(
     r"--?(O[0-3]|g|G|w|m64|keep|lineinfo|use_fast_math|restrict|generate-line-info|device-debug|debug"
-    r"|expt-relaxed-constexpr|extended-lambda|fmad=\w+|rdc=false|code=\S+|gencode=\S+|maxrregcount=\d+|split-compile=\d+)"
+    r"|expt-relaxed-constexpr|extended-lambda|fmad=\w+|rdc=false|code=\S+|gencode=\S+|maxrregcount=\d+)"
 )
 VALUED = re.compile(
     r"--?(code|gpu-code|gencode|maxrregcount|Xptxas|ptxas-options|Xcompiler|compiler-options|Werror|diag-suppress)"

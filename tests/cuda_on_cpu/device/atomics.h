@@ -18,9 +18,9 @@ template <class T>
 using same = typename Same<T>::type;
 }  // namespace cuda_on_cpu
 
-#define CUDA_ON_CPU_ATOMIC(name, expression)                                           \
-    template <class T>                                                                 \
-    T name(T *address, cuda_on_cpu::same<T> value) {                                   \
+#define CUDA_ON_CPU_ATOMIC(name, expression)                                                \
+    template <class T>                                                                      \
+    T name(T *address, cuda_on_cpu::same<T> value) {                                        \
         return cuda_on_cpu::atomic_update(address, [=](T old) -> T { return expression; }); \
     }
 
@@ -29,7 +29,7 @@ CUDA_ON_CPU_ATOMIC(atomicSub, old - value)
 CUDA_ON_CPU_ATOMIC(atomicExch, (void(old), value))
 CUDA_ON_CPU_ATOMIC(atomicMin, old < value ? old : value)
 CUDA_ON_CPU_ATOMIC(atomicMax, old > value ? old : value)
-CUDA_ON_CPU_ATOMIC(atomicAnd, old & value)
+CUDA_ON_CPU_ATOMIC(atomicAnd, (old & value))
 CUDA_ON_CPU_ATOMIC(atomicOr, old | value)
 CUDA_ON_CPU_ATOMIC(atomicXor, old ^ value)
 CUDA_ON_CPU_ATOMIC(atomicInc, old >= value ? 0 : old + 1)

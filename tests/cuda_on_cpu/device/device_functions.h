@@ -50,8 +50,8 @@ inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 inline float __saturatef(float x) { return fminf(fmaxf(x, 0), 1); }
 
-#define CUDA_ON_CPU_MIN_MAX(T)                            \
-    inline T min(T x, T y) { return y < x ? y : x; }      \
+#define CUDA_ON_CPU_MIN_MAX(T)                       \
+    inline T min(T x, T y) { return y < x ? y : x; } \
     inline T max(T x, T y) { return x < y ? y : x; }
 CUDA_ON_CPU_MIN_MAX(int)
 CUDA_ON_CPU_MIN_MAX(unsigned)

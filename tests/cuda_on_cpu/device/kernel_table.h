@@ -25,8 +25,13 @@ struct Describe<kernel> {
     }
     static void call(void **arguments) { apply(arguments, std::index_sequence_for<Parameters...>{}); }
     static Kernel entry(unsigned max_threads, char *shared_begin, char *shared_end) {
-        return {reinterpret_cast<const void *>(kernel), call, parameter, sizeof...(Parameters), max_threads,
-                shared_begin, shared_end};
+        return {reinterpret_cast<const void *>(kernel),
+                call,
+                parameter,
+                sizeof...(Parameters),
+                max_threads,
+                shared_begin,
+                shared_end};
     }
 };
 }  // namespace cuda_on_cpu

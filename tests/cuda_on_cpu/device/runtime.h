@@ -31,8 +31,8 @@ extern "C" {
 // Stops the thread until all threads of its block are here; returns for how many of them the predicate was not zero.
 unsigned cuda_on_cpu_block_barrier(int predicate, Site site);
 
-// Stop the thread until the lanes of its warp that the mask names are here, and return what the source lane brought, or
-// the lanes whose predicate was not zero. A lane that the mask leaves out, or that the warp does not have, brought ones.
+// Stop the thread until the lanes of its warp that the mask names are here. They return what the source lane brought,
+// all ones if the mask leaves it out, and the lanes whose predicate was not zero.
 uint64_t cuda_on_cpu_shuffle(unsigned mask, uint64_t value, unsigned source, Site site);
 unsigned cuda_on_cpu_ballot(unsigned mask, int predicate, Site site);
 

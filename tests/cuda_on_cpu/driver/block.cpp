@@ -59,7 +59,7 @@ void Block::resume_ready(Order &order) {
         running_ = &thread;
         threadIdx = thread.index;
         thread.fiber->resume();
-        if (!failure_.empty()) throw failure_.front();
+        if (failure_) throw *failure_;
     }
 }
 
@@ -169,13 +169,11 @@ void Block::grid_barrier(Site site) {
 void Block::finish() { wait(State::finished, {}); }
 
 void Block::fail(const std::string &reason, bool illegal_address) {
-    failure_.push_back({running_thread() + ": " + reason, illegal_address});
+    failure_.emplace(running_thread() + ": " + reason, illegal_address);
     for (;;) Fiber::suspend();
 }
 
-std::string Block::running_thread() const {
-    return "thread " + text(running_->index) + " of block " + text(index_);
-}
+std::string Block::running_thread() const { return "thread " + text(running_->index) + " of block " + text(index_); }
 
 std::string Block::who_waits_where() const {
     static const char *const names[states] = {"", "__syncthreads at ", "a warp's barrier at ", "the grid's barrier at ",

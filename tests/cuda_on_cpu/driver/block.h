@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,10 +67,10 @@ private:
     std::array<size_t, states> counts_;
     std::vector<unsigned> turns_;
     Thread *running_ = nullptr;
-    unsigned votes_;            // how many threads brought a predicate that holds
-    unsigned barriers_;         // of the block, passed so far
-    unsigned grid_barriers_;    // of the grid, passed so far
-    std::vector<LaunchError> failure_;  // at most one: what a thread says before it stops for good
+    unsigned votes_;                      // how many threads brought a predicate that holds
+    unsigned barriers_;                   // of the block, passed so far
+    unsigned grid_barriers_;              // of the grid, passed so far
+    std::optional<LaunchError> failure_;  // what a thread says before it stops for good
 };
 
 }  // namespace cuda_on_cpu

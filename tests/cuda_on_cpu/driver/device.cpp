@@ -12,7 +12,7 @@ namespace {
 constexpr int compute_capability_major = 9, compute_capability_minor = 0;
 constexpr size_t total_memory = size_t(8) << 30;
 
-std::vector<CUcontext> context_stack;
+thread_local std::vector<CUcontext> context_stack;
 const CUcontext primary_context = reinterpret_cast<CUcontext>(0x1000);
 size_t created_contexts = 0;
 
@@ -54,6 +54,8 @@ int attribute(CUdevice_attribute name) {
 }
 
 }  // namespace
+
+std::recursive_mutex one_call_at_a_time;
 
 bool has_context() { return !context_stack.empty(); }
 
@@ -116,13 +118,14 @@ ENTRY cuCtxCreate_v2(CUcontext *context, unsigned flags, CUdevice device) {
 }
 
 ENTRY cuCtxDestroy_v2(CUcontext context) {
+    ENTER;
     TRY(finish_all_streams());
     context_stack.erase(std::remove(context_stack.begin(), context_stack.end(), context), context_stack.end());
     return CUDA_SUCCESS;
 }
 
 ENTRY cuCtxAttach(CUcontext *context, unsigned) {
-    NEED_CONTEXT;
+    ENTER;
     *context = context_stack.back();
     return CUDA_SUCCESS;
 }
@@ -135,7 +138,7 @@ ENTRY cuCtxPushCurrent_v2(CUcontext context) {
 }
 
 ENTRY cuCtxPopCurrent_v2(CUcontext *context) {
-    NEED_CONTEXT;
+    ENTER;
     if (context) *context = context_stack.back();
     context_stack.pop_back();
     return CUDA_SUCCESS;
@@ -153,7 +156,7 @@ ENTRY cuCtxSetCurrent(CUcontext context) {
 }
 
 ENTRY cuCtxGetDevice(CUdevice *device) {
-    NEED_CONTEXT;
+    ENTER;
     *device = 0;
     return CUDA_SUCCESS;
 }
@@ -164,7 +167,7 @@ ENTRY cuCtxGetApiVersion(CUcontext, unsigned *version) {
 }
 
 ENTRY cuCtxSynchronize() {
-    NEED_CONTEXT;
+    ENTER;
     return finish_all_streams();
 }
 

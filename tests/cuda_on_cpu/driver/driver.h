@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <string>
 
 #include "../device/runtime.h"
@@ -22,6 +23,7 @@ constexpr unsigned max_static_shared = 48 << 10;  // and of dynamic shared memor
 constexpr unsigned shared_per_multiprocessor = 228 << 10;
 constexpr unsigned reserved_shared_per_block = 1 << 10;
 bool has_context();
+extern std::recursive_mutex one_call_at_a_time;
 
 // errors.cpp: remembers the explanation for cuGetErrorString, so that it is in PyCUDA's exception. Returns the code.
 CUresult fail(CUresult code, const std::string &explanation);
@@ -39,7 +41,9 @@ CUresult finish_all_streams();
 
 }  // namespace cuda_on_cpu
 
-#define NEED_CONTEXT \
+// How a call that works on a context begins: one host thread at a time, each with a current context of its own.
+#define ENTER                                                                          \
+    const std::lock_guard<std::recursive_mutex> lock(cuda_on_cpu::one_call_at_a_time); \
     if (!cuda_on_cpu::has_context()) return cuda_on_cpu::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current")
 #define TRY(call) \
     if (const CUresult result = (call); result != CUDA_SUCCESS) return result

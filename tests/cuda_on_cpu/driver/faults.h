@@ -1,5 +1,5 @@
-// While a kernel runs: turns its segmentation faults into failed launches, as a device does, so that a wrong index fails
-// a test and not the whole run. Under a sanitizer, faults are left to it.
+// While a kernel runs: turns its segmentation faults into failed launches, as a device does, so that a wrong index
+// fails a test and not the whole run. Under a sanitizer, faults are left to it.
 #pragma once
 
 #include <csignal>

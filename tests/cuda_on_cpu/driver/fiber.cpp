@@ -70,9 +70,7 @@ Fiber::~Fiber() {
 
 Fiber *Fiber::running() { return current; }
 
-bool Fiber::owns(const void *address) const {
-    return address >= stack_ && address < stack_ + guard_size + stack_size;
-}
+bool Fiber::owns(const void *address) const { return address >= stack_ && address < stack_ + guard_size + stack_size; }
 
 void Fiber::resume() {
     current = this;

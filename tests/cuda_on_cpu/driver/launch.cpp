@@ -40,9 +40,9 @@ CUresult check_configuration(const CUfunc_st &function, dim3 grid, dim3 block, u
                                                   std::to_string(function.dynamic_shared_limit) + " are allowed");
     const unsigned resident = resident_blocks(function, static_cast<unsigned>(threads), dynamic_shared);
     if (cooperative && blocks > 1ull * resident * multiprocessors)
-        return fail(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
-                    name + std::to_string(blocks) + " blocks, but " + std::to_string(resident * multiprocessors) +
-                        " run at the same time");
+        return fail(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, name + std::to_string(blocks) + " blocks, but " +
+                                                                 std::to_string(resident * multiprocessors) +
+                                                                 " run at the same time");
     return CUDA_SUCCESS;
 }
 
@@ -71,8 +71,8 @@ public:
             if (extra[0] == CU_LAUNCH_PARAM_BUFFER_SIZE) size = *static_cast<size_t *>(extra[1]);
         }
         if (size != end_)
-            return fail(CUDA_ERROR_INVALID_VALUE, name + " takes " + std::to_string(end_) + " bytes of arguments, not " +
-                                                      std::to_string(size));
+            return fail(CUDA_ERROR_INVALID_VALUE,
+                        name + " takes " + std::to_string(end_) + " bytes of arguments, not " + std::to_string(size));
         if (size) memcpy(bytes_.data(), buffer, size);
         return CUDA_SUCCESS;
     }
@@ -93,7 +93,7 @@ private:
 
 CUresult launch(CUfunction function, dim3 grid, dim3 block, unsigned dynamic_shared, CUstream stream, bool cooperative,
                 void **values, void **extra) {
-    NEED_CONTEXT;
+    ENTER;
     TRY(check_configuration(*function, grid, block, dynamic_shared, cooperative));
     Arguments arguments(*function->kernel);
     if (extra) {
@@ -104,7 +104,8 @@ CUresult launch(CUfunction function, dim3 grid, dim3 block, unsigned dynamic_sha
     return submit(stream, [=]() mutable {
         std::vector<void *> pointers = arguments.pointers();
         try {
-            run({function->kernel, shared_owners(*function), grid, block, dynamic_shared, cooperative, pointers.data()});
+            run({function->kernel, shared_owners(*function), grid, block, dynamic_shared, cooperative,
+                 pointers.data()});
             return CUDA_SUCCESS;
         } catch (const LaunchError &error) {
             const CUresult code = error.illegal_address ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
@@ -121,14 +122,17 @@ CUresult launch(CUfunction function, dim3 grid, dim3 block, unsigned dynamic_sha
 using namespace cuda_on_cpu;
 
 ENTRY cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                     unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **values, void **extra) {
-    return launch(function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, stream, false, values, extra);
+                     unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **values,
+                     void **extra) {
+    return launch(function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, stream, false, values,
+                  extra);
 }
 
 ENTRY cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                 unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
                                 void **values) {
-    return launch(function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, stream, true, values, nullptr);
+    return launch(function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, stream, true, values,
+                  nullptr);
 }
 
 ENTRY cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction function, int threads, size_t shared) {

@@ -27,9 +27,7 @@ bool inside(const Ranges &ranges, uintptr_t address, size_t size) {
     return address - begin <= length && size <= length - (address - begin);
 }
 
-bool is_pinned(const void *host, size_t size) {
-    return inside(pinned_ranges, reinterpret_cast<uintptr_t>(host), size);
-}
+bool is_pinned(const void *host, size_t size) { return inside(pinned_ranges, reinterpret_cast<uintptr_t>(host), size); }
 
 size_t free_memory() {
     size_t total;
@@ -39,7 +37,7 @@ size_t free_memory() {
 
 template <class T>
 CUresult set(CUdeviceptr to, T value, size_t count, CUstream stream) {
-    NEED_CONTEXT;
+    ENTER;
     TRY(check_device_range(to, count * sizeof(T)));
     return submit(stream, [=] {
         T *const begin = static_cast<T *>(pointer(to));
@@ -82,7 +80,7 @@ void remove_device_range(CUdeviceptr address) { device_ranges.erase(address); }
 using namespace cuda_on_cpu;
 
 ENTRY cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
-    NEED_CONTEXT;
+    ENTER;
     if (size == 0) return fail(CUDA_ERROR_INVALID_VALUE, "an allocation of 0 bytes");
     void *memory;
     if (size > free_memory() || posix_memalign(&memory, alignment, size))
@@ -102,6 +100,7 @@ ENTRY cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size
 ENTRY cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned) { return cuMemAlloc_v2(address, size); }
 
 ENTRY cuMemFree_v2(CUdeviceptr address) {
+    ENTER;
     const auto range = device_ranges.find(address);
     if (range == device_ranges.end()) return fail(CUDA_ERROR_INVALID_VALUE, "no allocation begins at this address");
     const CUresult result = finish_all_streams();
@@ -112,11 +111,13 @@ ENTRY cuMemFree_v2(CUdeviceptr address) {
 }
 
 ENTRY cuMemGetInfo_v2(size_t *available, size_t *total) {
+    ENTER;
     *available = free_memory();
     return cuDeviceTotalMem_v2(total, 0);
 }
 
 ENTRY cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address) {
+    ENTER;
     if (!inside(device_ranges, address, 1)) return fail(CUDA_ERROR_NOT_FOUND, "not an address of the device");
     const auto &[begin, length] = *--device_ranges.upper_bound(address);
     if (base) *base = begin;
@@ -125,13 +126,15 @@ ENTRY cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr addre
 }
 
 ENTRY cuMemHostAlloc(void **host, size_t size, unsigned) {
-    NEED_CONTEXT;
-    if (posix_memalign(host, 4096, size + !size)) return fail(CUDA_ERROR_OUT_OF_MEMORY, std::to_string(size) + " bytes");
+    ENTER;
+    if (posix_memalign(host, 4096, size + !size))
+        return fail(CUDA_ERROR_OUT_OF_MEMORY, std::to_string(size) + " bytes");
     pinned_ranges[reinterpret_cast<uintptr_t>(*host)] = size;
     return CUDA_SUCCESS;
 }
 
 ENTRY cuMemFreeHost(void *host) {
+    ENTER;
     if (!pinned_ranges.erase(reinterpret_cast<uintptr_t>(host)))
         return fail(CUDA_ERROR_INVALID_VALUE, "no page-locked allocation begins at this address");
     const CUresult result = finish_all_streams();
@@ -140,11 +143,13 @@ ENTRY cuMemFreeHost(void *host) {
 }
 
 ENTRY cuMemHostRegister_v2(void *host, size_t size, unsigned) {
+    ENTER;
     pinned_ranges[reinterpret_cast<uintptr_t>(host)] = size;
     return CUDA_SUCCESS;
 }
 
 ENTRY cuMemHostUnregister(void *host) {
+    ENTER;
     TRY(finish_all_streams());
     if (!pinned_ranges.erase(reinterpret_cast<uintptr_t>(host)))
         return fail(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "not registered");
@@ -154,7 +159,7 @@ ENTRY cuMemHostUnregister(void *host) {
 // Pageable memory is read before the call returns, as the real driver does, which stages it; page-locked memory is read
 // when the stream comes to it.
 ENTRY cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size, CUstream stream) {
-    NEED_CONTEXT;
+    ENTER;
     TRY(check_device_range(to, size));
     if (is_pinned(from, size)) return submit(stream, [=] { return memcpy(pointer(to), from, size), CUDA_SUCCESS; });
     const char *const bytes = static_cast<const char *>(from);
@@ -164,14 +169,14 @@ ENTRY cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size, CUstre
 }
 
 ENTRY cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream stream) {
-    NEED_CONTEXT;
+    ENTER;
     TRY(check_device_range(from, size));
     TRY(submit(stream, [=] { return memcpy(to, pointer(from), size), CUDA_SUCCESS; }));
     return is_pinned(to, size) ? CUDA_SUCCESS : finish_stream(stream);
 }
 
 ENTRY cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) {
-    NEED_CONTEXT;
+    ENTER;
     TRY(check_device_range(to, size));
     TRY(check_device_range(from, size));
     return submit(stream, [=] { return memmove(pointer(to), pointer(from), size), CUDA_SUCCESS; });
@@ -186,10 +191,11 @@ ENTRY cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t size) {
 }
 
 ENTRY cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream) {
-    NEED_CONTEXT;
+    ENTER;
     const size_t width = copy->WidthInBytes, height = copy->Height;
     if (width == 0 || height == 0) return CUDA_SUCCESS;
-    const Side to = {copy->dstMemoryType, copy->dstHost, copy->dstDevice, copy->dstPitch, copy->dstXInBytes, copy->dstY};
+    const Side to = {copy->dstMemoryType, copy->dstHost,     copy->dstDevice,
+                     copy->dstPitch,      copy->dstXInBytes, copy->dstY};
     const Side from = {copy->srcMemoryType, copy->srcHost,     copy->srcDevice,
                        copy->srcPitch,      copy->srcXInBytes, copy->srcY};
     TRY(to.check(width, height));
@@ -204,7 +210,9 @@ ENTRY cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream) {
 ENTRY cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy) { return cuMemcpy2DAsync_v2(copy, nullptr); }
 ENTRY cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *copy) { return cuMemcpy2D_v2(copy); }
 
-ENTRY cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t n, CUstream stream) { return set(to, value, n, stream); }
+ENTRY cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t n, CUstream stream) {
+    return set(to, value, n, stream);
+}
 ENTRY cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t n, CUstream stream) {
     return set(to, value, n, stream);
 }

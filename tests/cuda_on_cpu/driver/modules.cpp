@@ -80,7 +80,7 @@ size_t static_shared(const CUfunc_st &function) {
 using namespace cuda_on_cpu;
 
 ENTRY cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, CUjit_option *, void **) {
-    NEED_CONTEXT;
+    ENTER;
     const auto *header = static_cast<const Elf64_Ehdr *>(image);
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_machine != EM_X86_64)
         return fail(CUDA_ERROR_NO_BINARY_FOR_GPU, "a module for a GPU; is the CPU's nvcc first on PATH?");
@@ -95,7 +95,7 @@ ENTRY cuModuleLoadData(CUmodule *module, const void *image) {
 }
 
 ENTRY cuModuleLoad(CUmodule *module, const char *path) {
-    NEED_CONTEXT;
+    ENTER;
     std::error_code error;
     const fs::path copy = images.next();
     if (!fs::copy_file(path, copy, error)) return fail(CUDA_ERROR_FILE_NOT_FOUND, path);
@@ -103,6 +103,7 @@ ENTRY cuModuleLoad(CUmodule *module, const char *path) {
 }
 
 ENTRY cuModuleUnload(CUmodule module) {
+    ENTER;
     const CUresult result = finish_all_streams();
     for (const CUdeviceptr variable : module->variables) remove_device_range(variable);
     dlclose(module->library);
@@ -111,6 +112,7 @@ ENTRY cuModuleUnload(CUmodule module) {
 }
 
 ENTRY cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
+    ENTER;
     const void *const entry = dlsym(module->library, name);
     for (const Kernel *kernel : module->kernels) {
         if (kernel->entry != entry) continue;
@@ -122,6 +124,7 @@ ENTRY cuModuleGetFunction(CUfunction *function, CUmodule module, const char *nam
 }
 
 ENTRY cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule module, const char *name) {
+    ENTER;
     void *const variable = dlsym(module->library, name);
     const size_t bytes = variable ? symbol_size(variable) : 0;
     if (!bytes) return fail(CUDA_ERROR_NOT_FOUND, std::string("no variable has the linkage name ") + name);
@@ -149,8 +152,8 @@ ENTRY cuFuncGetAttribute(int *value, CUfunction_attribute name, CUfunction funct
 ENTRY cuFuncSetAttribute(CUfunction function, CUfunction_attribute name, int value) {
     if (name != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
     if (value < 0 || static_cast<size_t>(value) + static_shared(*function) > max_dynamic_shared)
-        return fail(CUDA_ERROR_INVALID_VALUE, "a block can have " + std::to_string(max_dynamic_shared) +
-                                                  " bytes of shared memory in all");
+        return fail(CUDA_ERROR_INVALID_VALUE,
+                    "a block can have " + std::to_string(max_dynamic_shared) + " bytes of shared memory in all");
     function->dynamic_shared_limit = static_cast<unsigned>(value);
     return CUDA_SUCCESS;
 }

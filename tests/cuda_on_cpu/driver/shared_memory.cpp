@@ -15,9 +15,7 @@ namespace cuda_on_cpu {
 namespace {
 
 // Not memset and memcpy: the sanitizers would take these accesses for the program's, and report red zones and races.
-void fill_with_ones(void *to, size_t size) {
-    asm volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(0xff) : "memory");
-}
+void fill_with_ones(void *to, size_t size) { asm volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(0xff) : "memory"); }
 void copy(void *to, const void *from, size_t size) {
     asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }

@@ -1,7 +1,7 @@
 // Streams and events. A stream is a queue of work that is done when somebody waits for it.
 //
-// The null stream is CUDA's legacy one: its work waits for what the other streams hold, except non-blocking ones, and is
-// done at once.
+// The null stream is CUDA's legacy one: its work waits for what the other streams hold, non-blocking ones excepted, and
+// is done at once.
 #include <chrono>
 #include <deque>
 #include <map>
@@ -24,7 +24,7 @@ std::set<CUstream> streams;
 
 // An event may be destroyed while a stream still waits for it, so that queues share its state.
 struct EventState {
-    CUstream stream = nullptr;            // where it was recorded last
+    CUstream stream = nullptr;             // where it was recorded last
     unsigned recorded = 0, completed = 0;  // how often
     std::chrono::steady_clock::time_point time;
     bool timed;
@@ -93,31 +93,36 @@ CUresult submit(CUstream stream, std::function<CUresult()> work) {
 using namespace cuda_on_cpu;
 
 ENTRY cuStreamCreate(CUstream *stream, unsigned flags) {
-    NEED_CONTEXT;
+    ENTER;
     *stream = new CUstream_st{{}, !(flags & CU_STREAM_NON_BLOCKING)};
     streams.insert(*stream);
     return CUDA_SUCCESS;
 }
 
 ENTRY cuStreamDestroy_v2(CUstream stream) {
+    ENTER;
     const CUresult result = finish_stream(stream);
     if (streams.erase(stream)) delete stream;
     return result;
 }
 
-ENTRY cuStreamSynchronize(CUstream stream) { return finish_stream(stream); }
+ENTRY cuStreamSynchronize(CUstream stream) {
+    ENTER;
+    return finish_stream(stream);
+}
 
 // Whoever asks in a loop must see an end of it: the work is done now.
-ENTRY cuStreamQuery(CUstream stream) { return finish_stream(stream); }
+ENTRY cuStreamQuery(CUstream stream) { return cuStreamSynchronize(stream); }
 
 ENTRY cuStreamWaitEvent(CUstream stream, CUevent handle, unsigned) {
+    ENTER;
     std::shared_ptr<EventState> event;
     TRY(find(handle, event));
     return submit(stream, [event, on = event->stream, n = event->recorded] { return complete(*event, on, n); });
 }
 
 ENTRY cuEventCreate(CUevent *handle, unsigned flags) {
-    NEED_CONTEXT;
+    ENTER;
     static uintptr_t last = 0x10000;
     *handle = reinterpret_cast<CUevent>(last += 16);
     events[*handle] = std::make_shared<EventState>();
@@ -126,10 +131,12 @@ ENTRY cuEventCreate(CUevent *handle, unsigned flags) {
 }
 
 ENTRY cuEventDestroy_v2(CUevent handle) {
+    ENTER;
     return events.erase(handle) ? CUDA_SUCCESS : fail(CUDA_ERROR_INVALID_HANDLE, "no such event");
 }
 
 ENTRY cuEventRecord(CUevent handle, CUstream stream) {
+    ENTER;
     std::shared_ptr<EventState> event;
     TRY(find(handle, event));
     event->stream = stream;
@@ -141,6 +148,7 @@ ENTRY cuEventRecord(CUevent handle, CUstream stream) {
 }
 
 ENTRY cuEventSynchronize(CUevent handle) {
+    ENTER;
     std::shared_ptr<EventState> event;
     TRY(find(handle, event));
     return complete(*event, event->stream, event->recorded);
@@ -149,11 +157,13 @@ ENTRY cuEventSynchronize(CUevent handle) {
 ENTRY cuEventQuery(CUevent handle) { return cuEventSynchronize(handle); }
 
 ENTRY cuEventElapsedTime_v2(float *milliseconds, CUevent begin, CUevent end) {
+    ENTER;
     std::shared_ptr<EventState> first, second;
     TRY(find(begin, first));
     TRY(find(end, second));
     for (const auto &event : {first, second}) {
-        if (!event->timed || !event->recorded) return fail(CUDA_ERROR_INVALID_HANDLE, "not recorded, or without timing");
+        if (!event->timed || !event->recorded)
+            return fail(CUDA_ERROR_INVALID_HANDLE, "not recorded, or without timing");
         if (event->completed < event->recorded) return fail(CUDA_ERROR_NOT_READY, "nobody has waited for the event");
     }
     *milliseconds = std::chrono::duration<float, std::milli>(second->time - first->time).count();

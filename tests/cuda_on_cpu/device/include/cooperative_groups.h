@@ -34,7 +34,9 @@ struct thread_block_tile {
     unsigned size() const { return Size; }
     unsigned thread_rank() const { return cuda_on_cpu::lane() % Size; }
     unsigned meta_group_rank() const { return cuda_on_cpu::thread_rank() / Size; }
-    unsigned mask() const { return (Size == 32 ? ~0u : (1u << (Size % 32)) - 1) << (cuda_on_cpu::lane() / Size * Size); }
+    unsigned mask() const {
+        return (Size == 32 ? ~0u : (1u << (Size % 32)) - 1) << (cuda_on_cpu::lane() / Size * Size);
+    }
     void sync(CUDA_ON_CPU_CALLER) const { __syncwarp(mask(), file, line); }
     template <class T>
     T shfl(T value, int source, CUDA_ON_CPU_CALLER) const {
