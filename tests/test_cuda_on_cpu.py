@@ -25,6 +25,7 @@ import pycuda.driver as drv  # noqa: E402
 from pycuda import gpuarray  # noqa: E402
 from pycuda.compiler import SourceModule  # noqa: E402
 
+ROOT = build.HERE.parents[1]
 ORDERS = ("forward", "reverse", "random:1", "random:2")
 
 
@@ -259,7 +260,8 @@ def test_scripts_run_unchanged(tmp_path: Path) -> None:
         "import sys, pycuda.autoinit, pycuda.driver as drv\nprint(drv.Context.get_device().name(), sys.argv[1])"
     )
     command = [sys.executable, "-m", "tests.cuda_on_cpu", str(script), "argument"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "CUDA on the CPU argument\n"
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "CUDA on the CPU argument\n"
 
 
 def test_a_driver_with_a_device_is_left_alone() -> None:
@@ -268,7 +270,7 @@ def test_a_driver_with_a_device_is_left_alone() -> None:
     environment = os.environ | {"LD_LIBRARY_PATH": str(build.driver().parent)}
     for forced, on_cpu in ({}, "False\n"), ({"CUDA_ON_CPU": "1"}, "True\n"):
         command = [sys.executable, "-c", program]
-        result = subprocess.run(command, env=environment | forced, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=ROOT, env=environment | forced, capture_output=True, text=True, check=True)
         assert result.stdout == on_cpu
 
 

@@ -13,22 +13,38 @@ cuda_on_cpu.require()
 
 pytestmark = pytest.mark.full
 
-# Launches the kernel that the command line names, on 256 floats.
+# Launches the kernel that the command line names, on 256 floats: together, if it has a barrier of the grid, for which
+# PyCUDA has no launch.
 SCRIPT = """
+import ctypes
 import sys
 import numpy as np
 import pycuda.autoprimaryctx
 import pycuda.driver as drv
 from pycuda import gpuarray
-from pycuda.compiler import SourceModule
+from pycuda.compiler import compile
 
-module = SourceModule(open(sys.argv[1]).read())
+cuda = ctypes.CDLL("libcuda.so.1")
+name = sys.argv[2]
 x = gpuarray.zeros(256, np.float32)
-module.get_function(sys.argv[2])(x, np.int32(256), block=(64, 1, 1), grid=(4, 1), shared=64 * 4)
+module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
+image = compile(open(sys.argv[1]).read(), no_extern_c=True)
+assert cuda.cuModuleLoadData(ctypes.byref(module), image) == 0
+assert cuda.cuModuleGetFunction(ctypes.byref(kernel), module, name.encode()) == 0
+values = ctypes.c_void_p(int(x.gpudata)), ctypes.c_int(256)
+arguments = (ctypes.c_void_p * 2)(*map(ctypes.addressof, values))
+launch, rest = (cuda.cuLaunchCooperativeKernel, ()) if "grid" in name else (cuda.cuLaunchKernel, (None,))
+if "freed" in name:
+    x.gpudata.free()
+assert launch(kernel, 4, 1, 1, 64, 1, 1, 64 * 4, None, arguments, *rest) == 0
 print(x.get().sum())
 """
 
 KERNELS = """
+#include <cooperative_groups.h>
+
+extern "C" {
+
 __device__ unsigned arrived;
 
 __global__ void correct(float *x, int n) {
@@ -80,6 +96,26 @@ __global__ void barrier_missing_between_rounds(float *x, int n) {
 }
 __global__ void blocks_write_one_place(float *x, int n) { if (threadIdx.x == 0) x[0] += 1; }
 __global__ void atomics_write_one_place(float *x, int n) { atomicAdd(x, 1.f); }
+__global__ void freed(float *x, int n) { x[blockIdx.x * 64 + threadIdx.x] = 0; }
+__global__ void barriers_of_the_grid(float *x, int n) {
+    __shared__ float s[64];
+    const int t = threadIdx.x, i = blockIdx.x * 64 + t;
+    for (int k = 0; k < 3; ++k) {
+        s[t] = x[(i + 64) % n] + 1;
+        __syncthreads();
+        cooperative_groups::this_grid().sync();
+        x[i] = s[63 - t];
+        cooperative_groups::this_grid().sync();
+    }
+}
+__global__ void one_barrier_of_the_grid(float *x, int n) {
+    const int i = blockIdx.x * 64 + threadIdx.x;
+    for (int k = 0; k < 3; ++k) {
+        x[i] = x[(i + 64) % n] + 1;
+        cooperative_groups::this_grid().sync();
+    }
+}
+}
 """
 
 FOUND = [
@@ -87,10 +123,12 @@ FOUND = [
     ("address", "beyond_static_shared", "global-buffer-overflow"),
     ("address", "beyond_dynamic_shared", "use-after-poison"),
     ("address", "beyond_a_local_array", "index 4 out of bounds"),
+    ("address", "freed", "heap-use-after-free"),
     ("address", "overflow", "signed integer overflow"),
     ("thread", "missing_barrier", "data race"),
     ("thread", "barrier_missing_between_rounds", "data race"),
     ("thread", "blocks_write_one_place", "data race"),
+    ("thread", "one_barrier_of_the_grid", "data race"),
 ]
 
 
@@ -109,7 +147,7 @@ def test_mistakes_are_found(sanitizer: str, kernel: str, report: str, program: t
     assert any(report in text and "kernel.cu:" in text for text in found.reports), found.stderr
 
 
-@pytest.mark.parametrize("kernel", ["correct", "atomics_write_one_place"])
+@pytest.mark.parametrize("kernel", ["correct", "atomics_write_one_place", "barriers_of_the_grid"])
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_correct_kernels_pass(sanitizer: str, kernel: str, program: tuple[str, str]) -> None:
     """Shared memory that blocks use in turn, barriers, shuffles, fences and atomics are no races."""
@@ -118,4 +156,5 @@ def test_correct_kernels_pass(sanitizer: str, kernel: str, program: tuple[str, s
     assert found.returncode == 0, found.stderr
     # Every index is in 4 of the elements, of which the first became the sum of all; it was 2 (63 + 62).
     total, first = 4 * sum(range(256)), 2 * (63 + 62)
-    assert float(found.stdout) == {"correct": 2 * total - first, "atomics_write_one_place": 256}[kernel]
+    sums = {"correct": 2 * total - first, "atomics_write_one_place": 256, "barriers_of_the_grid": 3 * 256}
+    assert float(found.stdout) == sums[kernel]
