@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import platform
 import re
@@ -15,6 +14,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "cuda_on_cpu"
+# A GPU's driver must be as new as the headers that PyCUDA was built with, so they are not the newest. They are kept
+# apart from this Python's packages, of which some may want others.
+CUDA_VERSION = "13.0"
+CUDA_HEADERS = CACHE / f"cuda-{CUDA_VERSION}"
 COMPILER = "g++"
 FLAGS = ["-std=c++17", "-O2", "-g", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
 
@@ -33,12 +36,10 @@ def check_machine() -> None:
 
 
 def cuda_include() -> Path:
-    """The folder of cuda.h, which install.py puts into this Python's environment."""
-    nvidia = importlib.util.find_spec("nvidia")
-    for folder in (nvidia and nvidia.submodule_search_locations) or ():
-        for header in sorted(Path(folder).glob("cu*/include/cuda.h")):
-            return header.parent
-    raise UnavailableError("cuda.h is not installed: python -m tests.cuda_on_cpu.install")
+    """The folder of cuda.h."""
+    for header in CUDA_HEADERS.glob("nvidia/*/include/cuda.h"):
+        return header.parent
+    raise UnavailableError("cuda.h is not there: python -m tests.cuda_on_cpu.install")
 
 
 def driver() -> Path:
@@ -59,8 +60,7 @@ def driver() -> Path:
 def _compile(sources: list[Path], include: Path, folder: Path) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-        work = Path(temporary, "driver")
-        work.mkdir()
+        work = Path(temporary)
         (work / "error_names.inc").write_text(_error_names(include))
         unsupported = work / "unsupported.cpp"
         unsupported.write_text(_unsupported_entry_points(sources, include))
@@ -74,10 +74,12 @@ def _compile(sources: list[Path], include: Path, folder: Path) -> None:
             objects = list(pool.map(compile_one, [*sources, unsupported]))
         # The name that PyCUDA asks for; libcuda.so is the one that linking PyCUDA looks for.
         soname = "-Wl,-soname,libcuda.so.1"
-        _run(COMPILER, "-shared", soname, *map(str, objects), "-ldl", "-o", str(work / "libcuda.so.1"))
-        (work / "libcuda.so").symlink_to("libcuda.so.1")
+        finished = work / "finished"
+        finished.mkdir()
+        _run(COMPILER, "-shared", soname, *map(str, objects), "-ldl", "-o", str(finished / "libcuda.so.1"))
+        (finished / "libcuda.so").symlink_to("libcuda.so.1")
         if not folder.exists():  # another process may have been faster
-            work.rename(folder)
+            finished.rename(folder)
 
 
 def _error_names(include: Path) -> str:

@@ -15,8 +15,7 @@ from pathlib import Path
 from tests.cuda_on_cpu import build
 
 PYCUDA = "pycuda==2026.1"
-# cuda.h and cudaProfiler.h. A GPU's driver must be as new as they are, so they are not the newest.
-HEADERS = ["nvidia-cuda-runtime==13.0.*", "nvidia-cuda-profiler-api==13.0.*"]
+HEADERS = ["nvidia-cuda-runtime", "nvidia-cuda-profiler-api"]  # cuda.h and cudaProfiler.h
 # Read from the home folder by PyCUDA's setup.py, which otherwise links cuRAND and waits for a configuration.
 CONFIGURATION = "CUDA_ENABLE_CURAND = False\n"
 
@@ -28,7 +27,9 @@ def pip_install(*arguments: str, **environment: str) -> None:
 
 def main() -> None:
     build.check_machine()
-    pip_install(*HEADERS)
+    if not any(build.CUDA_HEADERS.glob("nvidia/*/include/cudaProfiler.h")):
+        packages = [f"{name}=={build.CUDA_VERSION}.*" for name in HEADERS]
+        pip_install("--no-deps", "--upgrade", "--target", str(build.CUDA_HEADERS), *packages)
     driver = build.driver()
     print(f"building {PYCUDA}: a minute or two, once", flush=True)
     with tempfile.TemporaryDirectory() as home:
