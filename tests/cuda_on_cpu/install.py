@@ -6,6 +6,7 @@ every entry point that cuda.h declares; which driver it then runs on is decided 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ def main() -> None:
         packages = [f"{name}=={build.CUDA_VERSION}.*" for name in HEADERS]
         pip_install("--no-deps", "--upgrade", "--target", str(build.CUDA_HEADERS), *packages)
     driver = build.driver()
+    if importlib.util.find_spec("pycuda") is not None:
+        return
     print(f"building {PYCUDA}: a minute or two, once", flush=True)
     with tempfile.TemporaryDirectory() as home:
         Path(home, ".aksetup-defaults.py").write_text(CONFIGURATION)
