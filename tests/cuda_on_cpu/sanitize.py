@@ -2,7 +2,8 @@
 
 ``python -m tests.cuda_on_cpu.sanitize address|thread script.py [arguments]``: ``address`` finds accesses out of bounds
 and undefined behaviour (ASan, UBSan), ``thread`` finds data races, also those between blocks (TSan). In place of a
-script, ``-m module`` will do. The exit status is 1 if there are reports.
+script, ``-m module`` will do, also ``-m pytest -s tests/…``: without -s, UBSan's words are lost. The exit status is 1
+if there are reports.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +51,14 @@ def sanitize(sanitizer: str, *script: str, timeout: float = 600) -> Sanitized:
     environment["LD_PRELOAD"] = " ".join(map(_library, libraries))
     # Addresses that are not randomized: TSan claims a part of them for itself.
     command = ["setarch", "--addr-no-randomize", sys.executable, "-m", "tests.cuda_on_cpu", *script]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
-    return Sanitized(_reports(result.stderr), result.returncode, result.stdout, result.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        # ASan's and TSan's reports go to files: pytest, for one, keeps standard error to itself.
+        for options in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+            environment[options] += f":log_path={folder}/log"
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+        logs = [path.read_text(errors="replace") for path in sorted(Path(folder).iterdir())]
+    stderr = "".join([result.stderr, *logs])
+    return Sanitized(_reports(stderr), result.returncode, result.stdout, stderr)
 
 
 def _library(name: str) -> str:
