@@ -1,10 +1,11 @@
-# `make` sets everything up, verifies the notes and regenerates the modules; `make test` runs the tests.
+# `make` sets everything up, verifies the notes and regenerates the modules; `make test` runs the tests, `make test-full`
+# those that take longer.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: all test check format clean
+.PHONY: all test test-full check format clean
 
 all: $(VENV)/installed
 	$(BIN)/handgrad verify
@@ -16,8 +17,15 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-test: $(VENV)/installed
+# PyCUDA for the CUDA tests, GPU or not. Where it cannot be had they are skipped, and say so.
+$(VENV)/pycuda: $(VENV)/installed tests/cuda_on_cpu/install.py
+	-$(BIN)/python -m tests.cuda_on_cpu.install && touch $@
+
+test: $(VENV)/installed $(VENV)/pycuda
 	$(BIN)/python -m pytest
+
+test-full: $(VENV)/installed $(VENV)/pycuda
+	$(BIN)/python -m pytest -m full
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -29,4 +37,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
