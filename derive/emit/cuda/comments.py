@@ -1,0 +1,67 @@
+"""The equations that stand over the statements of the kernels, with the notes' numbers where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from derive.calculus import COTANGENT
+from derive.emit.cuda.kernels import Comments
+from derive.emit.cuda.phases import Phase, Phases
+from derive.emit.meanings import Meanings
+from derive.matrix import matrix_form
+from derive.plan.rotation import Arrival
+from derive.program import Equation
+from derive.show import UNICODE, equation_text
+
+
+def forward_comments(phases: Phases, phase: Phase) -> Comments:
+    """Equations as the cell has them; of those that the loop completes, what is computed before."""
+    plan = phases.plan
+    found = {}
+    for stage in phase.stages:
+        for equation in stage.equations:
+            if phase.name == "forward_before":
+                early = next(e for e in plan.hoisted if e.name == equation.name)
+                more = " + …" if equation.name in phases.storage.begun else ""
+                found[equation.name] = (equation_text(early, plan, UNICODE) + more,)
+            else:
+                found[equation.name] = (equation_text(plan.step.definitions[equation.name], plan, UNICODE),)
+    return found
+
+
+def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
+    """Coefficients, cotangents and what arrives from the step after."""
+    plan = phases.plan
+    found: dict[str, tuple[str, ...]] = {}
+    for equation in (*plan.recurrence, *plan.deferred):
+        found[equation.name] = (_numbered(equation_text(equation, plan, UNICODE), numbers.get(equation.name)),)
+    for arrival in phases.rotation.arrivals:
+        found[arrival.seed] = (_arriving(arrival),)
+        found[arrival.result] = _unfinished(arrival, found[arrival.result])
+    meanings = Meanings(plan, numbers)
+    for equation in plan.coefficients:
+        form = matrix_form(equation, plan)
+        if form.op != "stack":
+            found[equation.name] = (meanings.text(equation.name, None, form),)
+            continue
+        for label, part in zip(equation.array.labels, form.args, strict=True):
+            found[f"{equation.name}_{label}"] = (meanings.text(equation.name, label, part),)
+    return found
+
+
+def sum_comment(phases: Phases, equation: Equation) -> str:
+    """``sum_a = h_prev · W_h``."""
+    return equation_text(equation, phases, UNICODE)
+
+
+def _arriving(arrival: Arrival) -> str:
+    given = f" + {COTANGENT}{arrival.following}[t]" if arrival.given else ""
+    return f"{arrival.seed} = {arrival.result} of step t + 1{given}"
+
+
+def _unfinished(arrival: Arrival, text: tuple[str, ...]) -> tuple[str, ...]:
+    return (*text, "but for the sum that the next turn adds") if arrival.late and arrival.carried else text
+
+
+def _numbered(text: str, number: str | None) -> str:
+    return f"{number}: {text}" if number else text

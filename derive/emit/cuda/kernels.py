@@ -1,0 +1,287 @@
+"""A stage as a kernel: its sums as products of tiles, as totals or as loops, its equations as C++ statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+from derive.emit.cuda.addresses import entry, unravel, variable
+from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operands, product
+from derive.emit.cuda.expressions import scalar
+from derive.emit.cuda.memory import Memory, Place
+from derive.emit.cuda.phases import Phase
+from derive.emit.cuda.tiles import Tile, tile_for
+from derive.emit.layout import Block
+from derive.index import Index, Stack
+from derive.matrix import Form, Group, matrix_form
+from derive.plan.rotation import AFTER
+from derive.plan.stages import Stage
+from derive.plan.sums import PARTS, Sum, block_index
+from derive.program import Array, Equation
+
+Comments = Mapping[str, tuple[str, ...]]
+"""What stands over the statements of an equation, or over that of one of its blocks (``J_a_i``)."""
+
+LAST_STEP = "last_step"
+WIDTH = 116
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum over many rows by a column of threads: its term, of variables ``k`` and ``block``."""
+
+    name: str
+    groups: int
+    term: str
+    depth: str
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What the template prints for a stage, and what the host has to know to launch it.
+
+    Attributes:
+        kind: ``tiled``, ``totals`` or ``pointwise``.
+        parameters: the lines of the parameter list.
+        codes: their types, as ``struct`` spells them.
+        pointers: the places whose addresses are the first arguments.
+        sizes: the other arguments, as the kernel names them.
+        extent: how many points there are: rows and columns of a tiled kernel, else all together.
+        at: statements that find the point of a thread.
+        inside: the condition that there is such a point.
+    """
+
+    name: str
+    kind: str
+    parameters: tuple[str, ...]
+    codes: str
+    pointers: tuple[Place, ...]
+    sizes: tuple[str, ...]
+    extent: tuple[str, ...]
+    in_parts: bool
+    tile: Tile | None
+    products: tuple[Product, ...]
+    totals: tuple[Total, ...]
+    at: tuple[str, ...]
+    inside: str
+    blocks: tuple[Block, ...]
+
+
+def kernel(name: str, stage: Stage, phase: Phase, memory: Memory, comments: Comments) -> Kernel:
+    """The kernel of a stage."""
+    return _Builder(name, stage, phase, memory, comments).build()
+
+
+@dataclass
+class _Builder:
+    name: str
+    stage: Stage
+    phase: Phase
+    memory: Memory
+    comments: Comments
+    places: dict[str, Place] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    loads: dict[str, str] = field(default_factory=dict)
+    local: set[str] = field(default_factory=set)
+
+    def build(self) -> Kernel:
+        arrays = self.memory.phases
+        found = {one.name: operands(one, arrays) for one in self.stage.sums}
+        self.tiled = {name for name, split in found.items() if split is not None}
+        kind = "tiled" if self.tiled else "totals" if self.stage.parts else "pointwise"
+        products = [
+            product(one, split, self._bound(one), arrays, self._fetch)
+            for one in self.stage.sums
+            if (split := found[one.name]) is not None
+        ]
+        totals = [self._total(one) for one in self.stage.sums if self.stage.parts and one.name not in self.tiled]
+        self.totalled = {one.name for one in totals} if kind == "totals" else set()
+        self.variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
+        blocks = tuple(block for block in self._blocks() if block.lines)
+        at, inside, extent = self._point(kind)
+        sizes = tuple(self._sizes([*at, inside, *_texts(blocks, products, totals)]))
+        parameters = self._parameters(sizes)
+        return Kernel(
+            name=self.name,
+            kind=kind,
+            parameters=tuple(wrap(", ".join(parameters), WIDTH)),
+            codes="P" * len(self.places) + "".join("i" if size == LAST_STEP else "q" for size in sizes),
+            pointers=tuple(self.places.values()),
+            sizes=sizes,
+            extent=extent,
+            in_parts=self.stage.parts,
+            tile=tile_for([one.groups for one in products], self.phase.every_step) if products else None,
+            products=tuple(products),
+            totals=tuple(totals) if kind == "totals" else (),
+            at=at,
+            inside=inside,
+            blocks=blocks,
+        )
+
+    # -- the point of a thread -----------------------------------------------------------------------------------
+
+    def _size(self, index: Index) -> str:
+        """How far an index runs; all steps of all sequences are rows of one long batch."""
+        is_batch = str(index.dim) == self.memory.phases.plan.batch
+        return "rows" if is_batch and not self.phase.every_step else str(index.dim)
+
+    def _bound(self, one: Sum) -> str:
+        """How many terms a sum has; those of step t + 1 are none at the last step."""
+        bound = " * ".join(self._size(index) for index in one.over)
+        return f"{LAST_STEP} ? 0 : {bound}" if one.name.endswith(AFTER) else bound
+
+    def _point(self, kind: str) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+        """(statements that find it, the condition that it is one, how many there are)."""
+        domain = self.stage.domain
+        sizes = {index: self._size(index) for index in domain}
+        if kind == "tiled":
+            row, column = domain
+            at = (
+                f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);",
+            )
+            inside = f"{variable(row)} < {sizes[row]} && {variable(column)} < {sizes[column]}"
+            return at, inside, (sizes[row], sizes[column])
+        count = " * ".join(sizes.values()) or "1"
+        flat = unravel(domain, "at", sizes)
+        at = tuple(f"const Index {variable(group[0])} = {text};" for group, text in flat.items())
+        return at, f"at < {count}", (count,)
+
+    # -- sums ------------------------------------------------------------------------------------------------------
+
+    def _total(self, one: Sum) -> Total:
+        block = block_index(one.array)
+        variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
+        flat = unravel(one.over, DEPTH, {index: self._size(index) for index in one.over})
+        variables |= {group: text if text == DEPTH else f"({text})" for group, text in flat.items()}
+        if block is not None:
+            variables[(block,)] = BLOCK
+        term = operand(one.body, variables, self.memory.phases, self._fetch)
+        return Total(one.name, int(block.dim) if block is not None else 1, term, self._bound(one))
+
+    def _loop(self, one: Sum) -> Iterator[str]:
+        """A sum as a loop of one thread."""
+        variables = {**self.variables, **{(index,): variable(index) for index in one.over}}
+        for suffix, label in _blocks_of(one.array):
+            block = block_index(one.array)
+            here = {**variables, (block,): str(label)} if block is not None else variables
+            term = operand(one.body, here, self.memory.phases, self._fetch)
+            yield f"Real {one.name}{suffix} = 0;"
+            for depth, index in enumerate(one.over):
+                at, bound = variable(index), self._size(index)
+                if depth == 0 and one.name.endswith(AFTER):
+                    bound = f"({LAST_STEP} ? 0 : {bound})"
+                yield f"{'    ' * depth}for (Index {at} = 0; {at} < {bound}; ++{at})"
+            yield f"{'    ' * len(one.over)}{one.name}{suffix} += {term};"
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _blocks(self) -> Iterator[Block]:
+        loops = [line for one in self.stage.sums if not self._is_ready(one.name) for line in self._loop(one)]
+        self.local = {one.name for one in self.stage.sums}
+        statements = [block for one in self.stage.equations for block in self._equation(one)]
+        stored = [line for one in self.stage.sums if PARTS in one.array.sizes for line in self._store_sum(one)]
+        yield Block((), tuple(self.loads.values()))
+        yield Block((), tuple(loops))
+        yield from statements
+        yield Block((), tuple(stored))
+
+    def _is_ready(self, name: str) -> bool:
+        return name in self.tiled | self.totalled
+
+    def _equation(self, equation: Equation) -> Iterator[Block]:
+        """The statements of an equation under its comments, block by block where it is stacked."""
+        name, form = equation.name, matrix_form(equation, self.memory.phases)
+        stored = name in self.memory.phases.in_memory
+        self.local.add(name)
+        head = self.comments.get(name, ())
+        for suffix, label in _blocks_of(equation.array):
+            part = form.args[label] if form.op == "stack" and label is not None else form
+            text = scalar(part, lambda leaf, label=label: self._name(leaf, label))
+            own = self.comments.get(f"{name}{suffix}", ()) if suffix else ()
+            lines = [f"const Real {name}{suffix} = {text};"]
+            if stored:
+                groups = tuple(axis.indices[-1:] for axis in equation.array.axes)
+                lines.append(f"{self._at(name, groups, label, self.variables, write=True)} = {name}{suffix};")
+            yield Block((*head, *own), tuple(lines))
+            head = ()
+
+    def _name(self, leaf: Form, label: int | None) -> str:
+        """The variable of an entry: a sum, an earlier equation's value, or what is loaded for it."""
+        name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
+        own = array.labels.index(leaf.label) if leaf.label else label if _has_block(leaf, array) else None
+        suffix = f"_{array.labels[own]}" if own is not None else ""
+        if name in self.tiled:
+            return f"{name}[{own or 0}][own_row][own_column]"
+        if name in self.totalled:
+            return f"{name}[{own or 0}]"
+        if name not in self.local:
+            groups = tuple(group[-1:] for group in leaf.groups)
+            text = f"const Real {name}{suffix} = {self._fetched(name, groups, own, self.variables)};"
+            if self.loads.setdefault(f"{name}{suffix}", text) != text:
+                raise AssertionError(f"{name}{suffix} is read at two points")
+        return f"{name}{suffix}"
+
+    def _store_sum(self, one: Sum) -> Iterator[str]:
+        part = next(index for index in one.array.indices if index.dim == PARTS)
+        variables = {**self.variables, (part,): variable(part)}
+        groups = tuple(axis.indices[-1:] for axis in one.array.axes)
+        for _, label in _blocks_of(one.array):
+            value = f"{one.name}[{label or 0}]" + ("[own_row][own_column]" if one.name in self.tiled else "")
+            yield f"{self._at(one.name, groups, label, variables, write=True)} = {value};"
+
+    # -- memory ----------------------------------------------------------------------------------------------------
+
+    def _fetch(self, leaf: Form, variables: Mapping[Group, str]) -> str:
+        name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
+        label = array.labels.index(leaf.label) if leaf.label else None
+        return self._fetched(name, leaf.groups, label, variables)
+
+    def _fetched(self, name: str, groups: tuple[Group, ...], label: int | None, variables: Mapping[Group, str]) -> str:
+        text = self._at(name, groups, label, variables)
+        place = self.memory.place(name)
+        return f"{place.pointer}_ ? {text} : Real(0)" if place.optional else text
+
+    def _at(
+        self,
+        name: str,
+        groups: tuple[Group, ...],
+        label: int | None,
+        variables: Mapping[Group, str],
+        write: bool = False,
+    ) -> str:
+        """An entry in memory; the kernel gets a pointer to it."""
+        place = self.memory.place(name)
+        self.places.setdefault(place.pointer, place)
+        if write:
+            self.written.add(place.pointer)
+        return entry(place.pointer, place.array, groups, place.block if label is None else label, variables)
+
+    def _parameters(self, sizes: tuple[str, ...]) -> list[str]:
+        pointers = [f"{'' if name in self.written else 'const '}Real *{name}_" for name in self.places]
+        return pointers + [f"int {size}" if size == LAST_STEP else f"Index {size}" for size in sizes]
+
+    def _sizes(self, texts: list[str]) -> Iterator[str]:
+        """The sizes that the kernel's text mentions, in the order of the cell's dimensions."""
+        used = {word for text in texts for word in re.findall(r"[^\W\d]\w*", text)}
+        used |= {"rows"} if self.stage.parts else set()
+        known = [*self.memory.dims, "rows", str(PARTS), LAST_STEP]
+        yield from (size for size in known if size in used or (size == str(PARTS) and self.stage.parts))
+
+
+def _texts(blocks: tuple[Block, ...], products: list[Product], totals: list[Total]) -> list[str]:
+    return [
+        *(line for block in blocks for line in block.lines),
+        *(text for one in products for text in (one.left, one.right, one.depth)),
+        *(text for one in totals for text in (one.term, one.depth)),
+    ]
+
+
+def _blocks_of(array: Array) -> list[tuple[str, int | None]]:
+    """(suffix of the name, number) of every block, or of the array as a whole."""
+    return [(f"_{label}", k) for k, label in enumerate(array.labels)] or [("", None)]
+
+
+def _has_block(leaf: Form, array: Array) -> bool:
+    return any(len(group) == 2 and isinstance(size, Stack) for group, size in zip(leaf.groups, array.sizes, strict=True))
