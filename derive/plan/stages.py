@@ -61,18 +61,11 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
             (levels[e.name] + (0 if same_point(e, one, produced) else 1) for e in reads(one) if e.name in levels),
             default=0,
         )
-    users: dict[str, list[int]] = {}
     for one in equations:
-        for entry in reads(one):
-            users.setdefault(entry.name, []).append(levels[one.name])
-    return {
-        name: min(users.get(name, [level])) if isinstance(produced[name], Sum) and level < _first(users, name) else level
-        for name, level in levels.items()
-    }
-
-
-def _first(users: Mapping[str, list[int]], name: str) -> int:
-    return min(users.get(name, [0]))
+        if isinstance(one, Sum):
+            users = [levels[user.name] for user in equations if one.name in {entry.name for entry in reads(user)}]
+            levels[one.name] = max(levels[one.name], min(users, default=0))
+    return levels
 
 
 def reads(one: Equation | Sum) -> list[Entry]:

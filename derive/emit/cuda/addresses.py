@@ -49,13 +49,20 @@ def _term(group: Group, size: Size, label: int | None, variables: Variables) -> 
     if group in variables:
         inner = variables[group]
     elif len(group) == 2:
-        return f"{variables[group[:1]]} * {group[1].dim} + {variables[group[1:]]}"
+        return _in_block(variables[group[:1]], str(group[1].dim), variables[group[1:]])
     else:
         raise AssertionError(f"no variable for {group}")
     if isinstance(size, Stack) and len(group) == 1:
         assert label is not None
-        return f"{label} * {size.dim} + {inner}" if label else inner
+        return _in_block(str(label), str(size.dim), inner)
     return inner
+
+
+def _in_block(block: str, size: str, inner: str) -> str:
+    """An entry of a block, counted from the first block on."""
+    if block == "0":
+        return inner
+    return f"{size} + {inner}" if block == "1" else f"{block} * {size} + {inner}"
 
 
 def unravel(indices: Sequence[Index], flat: str, sizes: Mapping[Index, str]) -> dict[Group, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from derive.calculus import COTANGENT
 from derive.emit.cuda.kernels import Comments
-from derive.emit.cuda.phases import Phase, Phases
+from derive.emit.cuda.phases import BEFORE, Phase, Phases
 from derive.emit.meanings import Meanings
 from derive.matrix import matrix_form
 from derive.plan.rotation import Arrival
@@ -20,12 +20,11 @@ def forward_comments(phases: Phases, phase: Phase) -> Comments:
     found = {}
     for stage in phase.stages:
         for equation in stage.equations:
-            if phase.name == "forward_before":
-                early = next(e for e in plan.hoisted if e.name == equation.name)
-                more = " + …" if equation.name in phases.storage.begun else ""
-                found[equation.name] = (equation_text(early, plan, UNICODE) + more,)
-            else:
+            if equation.name in plan.step.definitions:
                 found[equation.name] = (equation_text(plan.step.definitions[equation.name], plan, UNICODE),)
+            else:
+                early = next(e for e in plan.hoisted if e.name + BEFORE == equation.name)
+                found[equation.name] = (f"{equation_text(early, plan, UNICODE)} + …",)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from textwrap import wrap
 
@@ -11,6 +11,7 @@ from derive.emit.cuda.addresses import entry, unravel, variable
 from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operands, product
 from derive.emit.cuda.expressions import scalar
 from derive.emit.cuda.memory import Memory, Place
+from derive.emit.cuda.names import spelled
 from derive.emit.cuda.phases import Phase
 from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
@@ -106,7 +107,7 @@ class _Builder:
         return Kernel(
             name=self.name,
             kind=kind,
-            parameters=tuple(wrap(", ".join(parameters), WIDTH)),
+            parameters=lines(parameters),
             codes="P" * len(self.places) + "".join("i" if size == LAST_STEP else "q" for size in sizes),
             pointers=tuple(self.places.values()),
             sizes=sizes,
@@ -138,9 +139,7 @@ class _Builder:
         sizes = {index: self._size(index) for index in domain}
         if kind == "tiled":
             row, column = domain
-            at = (
-                f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);",
-            )
+            at = (f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);",)
             inside = f"{variable(row)} < {sizes[row]} && {variable(column)} < {sizes[column]}"
             return at, inside, (sizes[row], sizes[column])
         count = " * ".join(sizes.values()) or "1"
@@ -200,10 +199,11 @@ class _Builder:
             part = form.args[label] if form.op == "stack" and label is not None else form
             text = scalar(part, lambda leaf, label=label: self._name(leaf, label))
             own = self.comments.get(f"{name}{suffix}", ()) if suffix else ()
-            lines = [f"const Real {name}{suffix} = {text};"]
+            value = spelled(f"{name}{suffix}")
+            lines = [f"const Real {value} = {text};"]
             if stored:
                 groups = tuple(axis.indices[-1:] for axis in equation.array.axes)
-                lines.append(f"{self._at(name, groups, label, self.variables, write=True)} = {name}{suffix};")
+                lines.append(f"{self._at(name, groups, label, self.variables, write=True)} = {value};")
             yield Block((*head, *own), tuple(lines))
             head = ()
 
@@ -218,10 +218,11 @@ class _Builder:
             return f"{name}[{own or 0}]"
         if name not in self.local:
             groups = tuple(group[-1:] for group in leaf.groups)
-            text = f"const Real {name}{suffix} = {self._fetched(name, groups, own, self.variables)};"
+            value = spelled(f"{name}{suffix}")
+            text = f"const Real {value} = {self._fetched(name, groups, own, self.variables)};"
             if self.loads.setdefault(f"{name}{suffix}", text) != text:
                 raise AssertionError(f"{name}{suffix} is read at two points")
-        return f"{name}{suffix}"
+        return spelled(f"{name}{suffix}")
 
     def _store_sum(self, one: Sum) -> Iterator[str]:
         part = next(index for index in one.array.indices if index.dim == PARTS)
@@ -270,6 +271,12 @@ class _Builder:
         yield from (size for size in known if size in used or (size == str(PARTS) and self.stage.parts))
 
 
+def lines(items: Iterable[str]) -> tuple[str, ...]:
+    """Items with commas between them as lines of a page; an item is never broken."""
+    whole = ", ".join(item.replace(" ", "\0") for item in items)
+    return tuple(line.replace("\0", " ") for line in wrap(whole, WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
 def _texts(blocks: tuple[Block, ...], products: list[Product], totals: list[Total]) -> list[str]:
     return [
         *(line for block in blocks for line in block.lines),
@@ -284,4 +291,6 @@ def _blocks_of(array: Array) -> list[tuple[str, int | None]]:
 
 
 def _has_block(leaf: Form, array: Array) -> bool:
-    return any(len(group) == 2 and isinstance(size, Stack) for group, size in zip(leaf.groups, array.sizes, strict=True))
+    return any(
+        len(group) == 2 and isinstance(size, Stack) for group, size in zip(leaf.groups, array.sizes, strict=True)
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from textwrap import wrap
 
-from derive.emit.cuda.kernels import LAST_STEP, Kernel
-from derive.emit.cuda.phases import Phase
+from derive.emit.cuda.kernels import LAST_STEP, Kernel, lines
+from derive.emit.cuda.tiles import COLUMN_THREADS
 from derive.plan.sums import PARTS
 
 
@@ -27,8 +26,24 @@ class Launch:
     def name(self) -> str:
         return self.kernel.name
 
+    @property
+    def threads(self) -> str:
+        """The threads of a block."""
+        tile = self.kernel.tile
+        if tile:
+            return f"({COLUMN_THREADS}, {tile.row_threads}, 1)"
+        return "(32, 8, 1)" if self.kernel.kind == "totals" else "(256, 1, 1)"
 
-def launch(kernel: Kernel, phase: Phase, step: str | None, batch: str) -> Launch:
+    @property
+    def points(self) -> str:
+        """How many points a block of threads has: rows and columns, or all together."""
+        tile = self.kernel.tile
+        if tile:
+            return f"({tile.rows}, {tile.columns})"
+        return "(32,)" if self.kernel.kind == "totals" else "(256,)"
+
+
+def launch(kernel: Kernel, step: str | None, batch: str) -> Launch:
     """The launch of a kernel for one step (``t``, ``0``) or for all (None)."""
     parts = _parts(kernel, batch)
     addresses = [place.at(step) for place in kernel.pointers]
@@ -36,7 +51,7 @@ def launch(kernel: Kernel, phase: Phase, step: str | None, batch: str) -> Launch
     arguments = [*addresses, *(values.get(size, size) for size in kernel.sizes)]
     extent = [" * ".join(values.get(word, word) for word in text.split(" * ")) for text in kernel.extent]
     geometry = ", ".join([*extent, f"parts={parts}"] if kernel.in_parts else extent)
-    return Launch(kernel, geometry, tuple(wrap(", ".join(arguments), 100, break_long_words=False)))
+    return Launch(kernel, geometry, lines(arguments))
 
 
 def _parts(kernel: Kernel, batch: str) -> str:

@@ -144,17 +144,19 @@ class Memory:
 
     def forward_buffers(self, owner: str) -> Iterator[Buffer]:
         """The memory of the forward pass that is an attribute of ``tape`` or ``scratch``."""
+        found: dict[str, Buffer] = {}
         if owner == "tape":
-            yield from self._gates()
+            found.update({buffer.name: buffer for buffer in self._gates()})
         for phase in self.phases.forward:
             for stage in phase.stages:
                 for array in stage.produced:
-                    name = array.name
-                    if name not in self.phases.in_memory or self._in_gates(name) or name.startswith("sum_"):
+                    stem = array.name.removesuffix(BEFORE)
+                    if array.name not in self.phases.in_memory or self._in_gates(stem):
                         continue
-                    place = self.place(name)
-                    if place.owner == f"{owner}.{name}":
-                        yield self._buffer(place)
+                    place = self.place(array.name)
+                    if place.owner == f"{owner}.{stem}":
+                        found.setdefault(stem, self._buffer(place))
+        yield from found.values()
 
     def _gates(self) -> Iterator[Buffer]:
         storage = self.phases.storage

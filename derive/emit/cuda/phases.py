@@ -45,7 +45,7 @@ class Phases:
     @cached_property
     def forward(self) -> tuple[Phase, Phase, Phase]:
         return (
-            self._phase("forward_before", False, name_sums(self.plan.hoisted)),
+            self._phase("forward_before", False, name_sums(map(self._begun, self.plan.hoisted))),
             self._phase("forward_step", True, name_sums(map(self._completed, self.plan.loop))),
             self._phase("forward_after", False, name_sums(map(self._completed, self.plan.after))),
         )
@@ -84,7 +84,7 @@ class Phases:
         found = self.storage.kept | set(self.plan.step.outputs)
         for phase in self.all:
             for stage in phase.stages:
-                found |= {name.removesuffix(AFTER).removesuffix(BEFORE) for name in from_memory(stage)}
+                found |= {name.removesuffix(AFTER) for name in from_memory(stage)}
                 found |= {one.name for one in stage.sums if stage.parts}
         return found | {name.removesuffix(AFTER) for name in from_memory_names(self.rotation)}
 
@@ -116,6 +116,12 @@ class Phases:
 
     def _phase(self, name: str, every_step: bool, equations: Iterable[Equation | Sum]) -> Phase:
         return Phase(name, every_step, tuple(self._with_coefficients(stage) for stage in stages(list(equations))))
+
+    def _begun(self, equation: Equation) -> Equation:
+        """An equation before the loop, under a name of its own if the loop completes it."""
+        if equation.name not in self.storage.begun:
+            return equation
+        return replace(equation, array=replace(equation.array, name=equation.name + BEFORE))
 
     def _completed(self, equation: Equation) -> Equation:
         """An equation of the loop with what of it was computed before."""
