@@ -57,6 +57,18 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
+// The terms of a sum that this block adds up: all of them, or those of one part, the parts being blockIdx.z.
+struct Part {
+    Index begin, end;
+
+    __device__ __forceinline__ Part(Index terms, Index parts = 1)
+    {
+        const Index size = (terms + parts - 1) / parts;
+        begin = blockIdx.z * size;
+        end = begin + size < terms ? begin + size : terms;
+    }
+};
+
 // What a block of threads does together: a tile of ROW_THREADS × 16 threads, each with some rows and columns of its own.
 template <int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH>
 struct Tiling {
@@ -68,56 +80,61 @@ struct Tiling {
     static __device__ __forceinline__ Index column(int own) { return first_column() + threadIdx.x + own * 16; }
 };
 
-// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for k from begin to end. Pieces of the operands
+// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. Pieces of the operands
 // are loaded to shared memory, along k where that is how they lie in memory; beyond their edges they are zero.
 template <bool LEFT_ALONG, bool RIGHT_ALONG, int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH, int BLOCKS,
           int LEFT_WIDTH, int RIGHT_WIDTH, class Left, class Right>
 __device__ __forceinline__ void add_product(
     Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>, Real (&sum)[BLOCKS][OWN_ROWS][OWN_COLUMNS],
     Real (&left_tile)[DEPTH][LEFT_WIDTH], Real (&right_tile)[DEPTH][RIGHT_WIDTH],
-    Index rows, Index columns, Index begin, Index end, Left left, Right right)
+    Index rows, Index columns, Part part, Left left, Right right)
 {
     using Tile = Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>;
     const int thread = threadIdx.y * 16 + threadIdx.x;
-    for (Index start = begin; start < end; start += DEPTH) {
+    for (Index start = part.begin; start < part.end; start += DEPTH) {
         for (int at = thread; at < DEPTH * Tile::ROWS; at += Tile::THREADS) {
             const int depth = LEFT_ALONG ? at % DEPTH : at / Tile::ROWS;
             const int line = LEFT_ALONG ? at / DEPTH : at % Tile::ROWS;
             const Index k = start + depth, row = Tile::first_row() + line;
-            left_tile[depth][line] = k < end && row < rows ? left(row, k) : Real(0);
+            left_tile[depth][line] = k < part.end && row < rows ? left(row, k) : Real(0);
         }
         for (int at = thread; at < DEPTH * BLOCKS * Tile::COLUMNS; at += Tile::THREADS) {
             const int depth = RIGHT_ALONG ? at % DEPTH : at / (BLOCKS * Tile::COLUMNS);
             const int line = RIGHT_ALONG ? at / DEPTH : at % (BLOCKS * Tile::COLUMNS);
             const Index k = start + depth, column = Tile::first_column() + line % Tile::COLUMNS;
-            right_tile[depth][line] = k < end && column < columns ? right(k, line / Tile::COLUMNS, column) : Real(0);
+            right_tile[depth][line] = k < part.end && column < columns ? right(k, line / Tile::COLUMNS, column) : Real(0);
         }
         __syncthreads();
         #pragma unroll 4
-        for (int depth = 0; depth < DEPTH; ++depth)
+        for (int depth = 0; depth < DEPTH; ++depth) {
+            Real left_own[OWN_ROWS];
+            #pragma unroll
+            for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
+                left_own[own_row] = left_tile[depth][threadIdx.y + own_row * ROW_THREADS];
             #pragma unroll
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
-                for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
+                for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
+                    const Real right_own = right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
                     #pragma unroll
-                    for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column)
-                        sum[block][own_row][own_column] +=
-                            left_tile[depth][threadIdx.y + own_row * ROW_THREADS]
-                            * right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
+                    for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
+                        sum[block][own_row][own_column] += left_own[own_row] * right_own;
+                }
+        }
         __syncthreads();
     }
 }
 
-// sum[block] = Σ_k term(k, block) for k from begin to end, by a column of 8 threads: each adds every eighth term, and
+// sum[block] = Σ_k term(k, block) for the k of a part, by a column of 8 threads: each adds every eighth term, and
 // then all of them the 8 sums in the same order.
 template <int BLOCKS, class Term>
 __device__ __forceinline__ void add_total(
-    Real (&sum)[BLOCKS], Real (&column_sums)[8][32], bool inside, Index begin, Index end, Term term)
+    Real (&sum)[BLOCKS], Real (&column_sums)[8][32], bool inside, Part part, Term term)
 {
     #pragma unroll
     for (int block = 0; block < BLOCKS; ++block) {
         Real own = 0;
-        for (Index k = begin + threadIdx.y; inside && k < end; k += 8)
+        for (Index k = part.begin + threadIdx.y; inside && k < part.end; k += 8)
             own += term(k, block);
         column_sums[threadIdx.y][threadIdx.x] = own;
         __syncthreads();
@@ -134,9 +151,9 @@ extern "C" __global__ void __launch_bounds__(256) forward_before(
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
-    Real sum_a[4][4][1] = {};
+    Real sum_a_before[4][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_a, left_tile, right_tile, rows, H, 0, D,
+        Tile(), sum_a_before, left_tile, right_tile, rows, H, Part(D),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -147,14 +164,14 @@ extern "C" __global__ void __launch_bounds__(256) forward_before(
             if (!(at_n < rows && at_h < H))
                 continue;
             // a = x · W_x + …
-            const Real a_i = sum_a[0][own_row][own_column];
-            gates_[at_n * 4 * H + at_h] = a_i;
-            const Real a_g = sum_a[1][own_row][own_column];
-            gates_[at_n * 4 * H + 1 * H + at_h] = a_g;
-            const Real a_f = sum_a[2][own_row][own_column];
-            gates_[at_n * 4 * H + 2 * H + at_h] = a_f;
-            const Real a_o = sum_a[3][own_row][own_column];
-            gates_[at_n * 4 * H + 3 * H + at_h] = a_o;
+            const Real a_before_i = sum_a_before[0][own_row][own_column];
+            gates_[at_n * 4 * H + at_h] = a_before_i;
+            const Real a_before_g = sum_a_before[1][own_row][own_column];
+            gates_[at_n * 4 * H + H + at_h] = a_before_g;
+            const Real a_before_f = sum_a_before[2][own_row][own_column];
+            gates_[at_n * 4 * H + 2 * H + at_h] = a_before_f;
+            const Real a_before_o = sum_a_before[3][own_row][own_column];
+            gates_[at_n * 4 * H + 3 * H + at_h] = a_before_o;
         }
 }
 
@@ -168,7 +185,7 @@ extern "C" __global__ void __launch_bounds__(128) forward_step(
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     Real sum_a[4][2][1] = {};
     add_product<true, false>(
-        Tile(), sum_a, left_tile, right_tile, N, H, 0, H,
+        Tile(), sum_a, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -180,28 +197,24 @@ extern "C" __global__ void __launch_bounds__(128) forward_step(
                 continue;
             const Real b_i = b_[at_h];
             const Real a_before_i = gates_[at_n * 4 * H + at_h];
-            const Real b_g = b_[1 * H + at_h];
-            const Real a_before_g = gates_[at_n * 4 * H + 1 * H + at_h];
+            const Real b_g = b_[H + at_h];
+            const Real a_before_g = gates_[at_n * 4 * H + H + at_h];
             const Real b_f = b_[2 * H + at_h];
             const Real a_before_f = gates_[at_n * 4 * H + 2 * H + at_h];
             const Real b_o = b_[3 * H + at_h];
             const Real a_before_o = gates_[at_n * 4 * H + 3 * H + at_h];
             const Real c_prev = c_prev_[at_n * H + at_h];
             // a = x · W_x + h_prev · W_h + b
-            const Real a_i = b_i + sum_a[0][own_row][own_column] + a_before_i;
-            gates_[at_n * 4 * H + at_h] = a_i;
-            const Real a_g = b_g + sum_a[1][own_row][own_column] + a_before_g;
-            gates_[at_n * 4 * H + 1 * H + at_h] = a_g;
-            const Real a_f = b_f + sum_a[2][own_row][own_column] + a_before_f;
-            gates_[at_n * 4 * H + 2 * H + at_h] = a_f;
-            const Real a_o = b_o + sum_a[3][own_row][own_column] + a_before_o;
-            gates_[at_n * 4 * H + 3 * H + at_h] = a_o;
+            const Real a_i = b_i + a_before_i + sum_a[0][own_row][own_column];
+            const Real a_g = b_g + a_before_g + sum_a[1][own_row][own_column];
+            const Real a_f = b_f + a_before_f + sum_a[2][own_row][own_column];
+            const Real a_o = b_o + a_before_o + sum_a[3][own_row][own_column];
             // i = σ(a_i)
             const Real i = sigmoid(a_i);
             gates_[at_n * 4 * H + at_h] = i;
             // g = tanh(a_g)
             const Real g = tanh(a_g);
-            gates_[at_n * 4 * H + 1 * H + at_h] = g;
+            gates_[at_n * 4 * H + H + at_h] = g;
             // f = σ(a_f)
             const Real f = sigmoid(a_f);
             gates_[at_n * 4 * H + 2 * H + at_h] = f;
@@ -223,14 +236,14 @@ extern "C" __global__ void __launch_bounds__(128) forward_step(
 // ---- Backward, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(128) backward_step(
-    const Real *da_after_, const Real *W_h_, const Real *dh_given_, Real *dc_prev_, const Real *gates_, const Real
-    *tanh_c_, const Real *h_, const Real *c_prev_, Real *da_, Index N, Index H, int last_step)
+    const Real *da_after_, const Real *W_h_, const Real *dh_given_, Real *dc_prev_, const Real *gates_,
+    const Real *tanh_c_, const Real *h_, const Real *c_prev_, Real *da_, Index N, Index H, int last_step)
 {
     using Tile = Tiling<8, 2, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
     Real sum_dh_prev_after[1][2][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after, left_tile, right_tile, N, H, 0, last_step ? 0 : 4 * H,
+        Tile(), sum_dh_prev_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 4 * H),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -240,13 +253,13 @@ extern "C" __global__ void __launch_bounds__(128) backward_step(
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < N && at_h < H))
                 continue;
-            const Real dh_given = dh_given_ ? dh_given_[at_n * H + at_h] : Real(0);
+            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dc_prev_after = dc_prev_[at_n * H + at_h];
             const Real o = gates_[at_n * 4 * H + 3 * H + at_h];
             const Real tanh_c = tanh_c_[at_n * H + at_h];
             const Real h = h_[at_n * H + at_h];
             const Real i = gates_[at_n * 4 * H + at_h];
-            const Real g = gates_[at_n * 4 * H + 1 * H + at_h];
+            const Real g = gates_[at_n * 4 * H + H + at_h];
             const Real f = gates_[at_n * 4 * H + 2 * H + at_h];
             const Real c_prev = c_prev_[at_n * H + at_h];
             // d_next_h = dh_prev of step t + 1 + dh[t]
@@ -269,7 +282,7 @@ extern "C" __global__ void __launch_bounds__(128) backward_step(
             const Real da_i = dc * J_a_i;
             da_[at_n * 4 * H + at_h] = da_i;
             const Real da_g = dc * J_a_g;
-            da_[at_n * 4 * H + 1 * H + at_h] = da_g;
+            da_[at_n * 4 * H + H + at_h] = da_g;
             const Real da_f = dc * J_a_f;
             da_[at_n * 4 * H + 2 * H + at_h] = da_f;
             const Real da_o = d_next_h * J_a_o;
@@ -289,7 +302,7 @@ extern "C" __global__ void __launch_bounds__(128) backward_start(
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
     Real sum_dh_prev[1][2][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev, left_tile, right_tile, N, H, 0, 4 * H,
+        Tile(), sum_dh_prev, left_tile, right_tile, N, H, Part(4 * H),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -314,7 +327,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     Real sum_dx[1][4][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx, left_tile, right_tile, rows, D, 0, 4 * H,
+        Tile(), sum_dx, left_tile, right_tile, rows, D, Part(4 * H),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 4 * H + k]; });
     #pragma unroll
@@ -335,11 +348,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
-    const Index at_parts = blockIdx.z, part = (rows + parts - 1) / parts;
-    const Index begin = at_parts * part, end = begin + part < rows ? begin + part : rows;
+    const Index at_parts = blockIdx.z;
     Real dW_x_parts[4][4][1] = {};
     add_product<false, false>(
-        Tile(), dW_x_parts, left_tile, right_tile, D, H, begin, end,
+        Tile(), dW_x_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -350,7 +362,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
             if (!(at_d < D && at_h < H))
                 continue;
             dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] = dW_x_parts[0][own_row][own_column];
-            dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 1 * H + at_h] = dW_x_parts[1][own_row][own_column];
+            dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] = dW_x_parts[1][own_row][own_column];
             dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] = dW_x_parts[2][own_row][own_column];
             dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] = dW_x_parts[3][own_row][own_column];
         }
@@ -366,10 +378,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Index at_h = at % H;
     Real sum_dW_x_i = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_i += dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 0 * H + at_h];
+        sum_dW_x_i += dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h];
     Real sum_dW_x_g = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_g += dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 1 * H + at_h];
+        sum_dW_x_g += dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h];
     Real sum_dW_x_f = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_f += dW_x_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h];
@@ -380,7 +392,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Real dW_x_i = sum_dW_x_i;
     dW_x_[at_d * 4 * H + at_h] = dW_x_i;
     const Real dW_x_g = sum_dW_x_g;
-    dW_x_[at_d * 4 * H + 1 * H + at_h] = dW_x_g;
+    dW_x_[at_d * 4 * H + H + at_h] = dW_x_g;
     const Real dW_x_f = sum_dW_x_f;
     dW_x_[at_d * 4 * H + 2 * H + at_h] = dW_x_f;
     const Real dW_x_o = sum_dW_x_o;
@@ -392,11 +404,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
-    const Index at_parts = blockIdx.z, part = (rows + parts - 1) / parts;
-    const Index begin = at_parts * part, end = begin + part < rows ? begin + part : rows;
+    const Index at_parts = blockIdx.z;
     Real dW_h_parts[4][4][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_parts, left_tile, right_tile, H, H, begin, end,
+        Tile(), dW_h_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_[k * 4 * H + block * H + at_h2]; });
     #pragma unroll
@@ -407,7 +418,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
             if (!(at_h < H && at_h2 < H))
                 continue;
             dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] = dW_h_parts[0][own_row][own_column];
-            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 1 * H + at_h2] = dW_h_parts[1][own_row][own_column];
+            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] = dW_h_parts[1][own_row][own_column];
             dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
             dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_parts[3][own_row][own_column];
         }
@@ -423,10 +434,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     const Index at_h2 = at % H;
     Real sum_dW_h_i = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_i += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 0 * H + at_h2];
+        sum_dW_h_i += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2];
     Real sum_dW_h_g = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_g += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 1 * H + at_h2];
+        sum_dW_h_g += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2];
     Real sum_dW_h_f = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_f += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2];
@@ -437,7 +448,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     const Real dW_h_i = sum_dW_h_i;
     dW_h_[at_h * 4 * H + at_h2] = dW_h_i;
     const Real dW_h_g = sum_dW_h_g;
-    dW_h_[at_h * 4 * H + 1 * H + at_h2] = dW_h_g;
+    dW_h_[at_h * 4 * H + H + at_h2] = dW_h_g;
     const Real dW_h_f = sum_dW_h_f;
     dW_h_[at_h * 4 * H + 2 * H + at_h2] = dW_h_f;
     const Real dW_h_o = sum_dW_h_o;
@@ -451,16 +462,15 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
     const bool inside = at < H;
     const Index at_h = at;
-    const Index at_parts = blockIdx.z, part = (rows + parts - 1) / parts;
-    const Index begin = at_parts * part, end = begin + part < rows ? begin + part : rows;
+    const Index at_parts = blockIdx.z;
     Real db_parts[4] = {};
     add_total(
-        db_parts, column_sums, inside, begin, end,
+        db_parts, column_sums, inside, Part(rows, parts),
         [=](Index k, int block) { return da_[k * 4 * H + block * H + at_h]; });
     if (!inside || threadIdx.y != 0)
         return;
     db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 4 * H + 1 * H + at_h] = db_parts[1];
+    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
     db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
     db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
 }
@@ -474,10 +484,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db(
     const Index at_h = at;
     Real sum_db_i = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_i += db_parts_[at_parts * 4 * H + 0 * H + at_h];
+        sum_db_i += db_parts_[at_parts * 4 * H + at_h];
     Real sum_db_g = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_g += db_parts_[at_parts * 4 * H + 1 * H + at_h];
+        sum_db_g += db_parts_[at_parts * 4 * H + H + at_h];
     Real sum_db_f = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_db_f += db_parts_[at_parts * 4 * H + 2 * H + at_h];
@@ -488,7 +498,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db(
     const Real db_i = sum_db_i;
     db_[at_h] = db_i;
     const Real db_g = sum_db_g;
-    db_[1 * H + at_h] = db_g;
+    db_[H + at_h] = db_g;
     const Real db_f = sum_db_f;
     db_[2 * H + at_h] = db_f;
     const Real db_o = sum_db_o;

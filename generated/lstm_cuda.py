@@ -218,7 +218,14 @@ def step_backward(
         _cotangent("d_next_c", d_next_c, ((1, "N"), (1, "H")), cache, gpu, stream),
         cache, None, stream,
     )  # fmt: skip
-    return StepGradients(gradients.dx.one(0), gradients.dh0.whole(), gradients.dc0.whole(), gradients.dW_x.whole(), gradients.dW_h.whole(), gradients.db.whole())
+    return StepGradients(
+        dx=gradients.dx.one(0),
+        dh_prev=gradients.dh0.whole(),
+        dc_prev=gradients.dc0.whole(),
+        dW_x=gradients.dW_x.whole(),
+        dW_h=gradients.dW_h.whole(),
+        db=gradients.db.whole(),
+    )
 
 
 def forward(
@@ -284,7 +291,14 @@ def backward(
         _cotangent("dc", dc, ((1, "N"), (1, "H")), cache, gpu, stream),
         cache, workspace, stream,
     )  # fmt: skip
-    return Gradients(gradients.dx.whole(), gradients.dh0.whole(), gradients.dc0.whole(), gradients.dW_x.whole(), gradients.dW_h.whole(), gradients.db.whole())
+    return Gradients(
+        dx=gradients.dx.whole(),
+        dh0=gradients.dh0.whole(),
+        dc0=gradients.dc0.whole(),
+        dW_x=gradients.dW_x.whole(),
+        dW_h=gradients.dW_h.whole(),
+        db=gradients.db.whole(),
+    )
 
 
 def _forward(given: list[_Given], sizes: dict[str, int], workspace: Workspace | None, stream: Any) -> Cache:
@@ -312,8 +326,8 @@ def _forward(given: list[_Given], sizes: dict[str, int], workspace: Workspace | 
     forward_step = gpu.prepare("forward_step", N, H, stream=stream)
     for t in range(T):
         forward_step(
-            tape.h.at(t), W_h.at(0), b.at(0), tape.gates.at(t), tape.c.at(t), tape.c.at(t + 1),
-            tape.tanh_c.at(t), tape.h.at(t + 1), N, H
+            tape.h.at(t), W_h.at(0), b.at(0), tape.gates.at(t), tape.c.at(t), tape.c.at(t + 1), tape.tanh_c.at(t),
+            tape.h.at(t + 1), N, H
         )
     return cache
 
@@ -354,23 +368,23 @@ def _backward(
     gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
         buffers.da.at(0), W_x.at(0), gradients.dx.at(0), D, H, T * N
     )
-    gpu.prepare("backward_after_dW_x_parts", D, H, parts=_parts(T * N, D * H), stream=stream)(
-        x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, _parts(T * N, D * H)
+    gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
+        x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
     gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, _parts(T * N, D * H)
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_h_parts", H, H, parts=_parts(T * N, H * H), stream=stream)(
-        tape.h.at(0), buffers.da.at(0), buffers.dW_h_parts.at(0), H, T * N, _parts(T * N, H * H)
+    gpu.prepare("backward_after_dW_h_parts", H, H, parts=buffers.dW_h_parts.shape[0], stream=stream)(
+        tape.h.at(0), buffers.da.at(0), buffers.dW_h_parts.at(0), H, T * N, buffers.dW_h_parts.shape[0]
     )
     gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
-        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, _parts(T * N, H * H)
+        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
     )
-    gpu.prepare("backward_after_db_parts", H, parts=_parts(T * N, H), stream=stream)(
-        buffers.da.at(0), buffers.db_parts.at(0), H, T * N, _parts(T * N, H)
+    gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
+        buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
-        buffers.db_parts.at(0), gradients.db.at(0), H, _parts(T * N, H)
+        buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
     )
     return gradients
 
@@ -482,7 +496,7 @@ def _check_shape(name: str, shape: tuple[int, ...], due: _Shape, sizes: dict[str
         raise ValueError(f"{name} has shape {shape}, expected ({symbols}) = ({numbers})")
 
 
-def _cotangent(name: str, value: Any, due: _Shape, cache: Cache | StepCache, gpu: _Gpu, stream: Any) -> _Memory:
+def _cotangent(name: str, value: Any, due: _Shape, cache: Cache, gpu: _Gpu, stream: Any) -> _Memory:
     """A checked cotangent; the null pointer, which the kernels take for zeros, for None."""
     if value is None:
         return _Memory(None, 0, (0,), cache.dtype)
@@ -645,7 +659,7 @@ def _gpu(dtype: np.dtype[Any]) -> _Gpu:
 def _parts(rows: int, points: int) -> int:
     """Into how many parts a sum over all rows is cut, so that every processor of the device has work."""
     device = _driver().Context.get_device()
-    wanted = 2048 * device.multiprocessor_count // max(1, points)
+    wanted = 2048 * int(device.multiprocessor_count) // max(1, points)
     return max(1, min(wanted, -(-rows // 64)))
 
 

@@ -26,7 +26,8 @@ def module(name: str) -> ModuleType:
     """The NumPy module of a cell."""
     if name in CELLS:
         return importlib.import_module(f"generated.{name}_numpy")
-    ((file, text),) = render(ALL[name]).items()
+    file = f"{name}_numpy.py"
+    text = render(ALL[name])[file]
     made = ModuleType(file.removesuffix(".py"))
     sys.modules[made.__name__] = made
     exec(compile(text, file, "exec"), made.__dict__)  # the module is our own, rendered a moment ago

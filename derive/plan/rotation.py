@@ -84,16 +84,17 @@ def _arrival(state: Array, body: list[Equation | Sum], plan: Schedule) -> Arriva
     result = COTANGENT + state.name
     equation = next(one for one in body if one.name == result)
     assert isinstance(equation, Equation)
-    late = next((one for one in body if _is_late(one, equation, body, plan)), None)
+    sums = [one for one in body if isinstance(one, Sum)]
+    late = next((one for one in sums if _is_late(one, equation, body, plan)), None)
     rest = equation.value - _entry(late.array) if late else equation.value
     given = state.next in plan.cell.outputs
     return Arrival(state, state.next, late, rest != S.Zero or not given, given)
 
 
-def _is_late(one: Equation | Sum, equation: Equation, body: list[Equation | Sum], plan: Schedule) -> bool:
+def _is_late(one: Sum, equation: Equation, body: list[Equation | Sum], plan: Schedule) -> bool:
     """Whether a sum over cotangents of the loop is a term of an equation and serves nothing else."""
     produced = {e.name for e in plan.recurrence}
-    if not isinstance(one, Sum) or _entry(one.array) not in Add.make_args(equation.value):
+    if _entry(one.array) not in Add.make_args(equation.value):
         return False
     inner = {entry.name for entry in reads(one)} & produced
     users = [other.name for other in body if one.name in {entry.name for entry in reads(other)}]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr
+from sympy import Expr, Integer
 
-from derive.index import Entry, Index, Integer
+from derive.index import Entry, Index
 from derive.plan.sums import Sum, block_index, points
 from derive.program import Array, Equation
 
@@ -26,7 +26,7 @@ class Stage:
 
     @property
     def produced(self) -> tuple[Array, ...]:
-        return tuple(one.array for one in (*self.sums, *self.equations))
+        return (*(one.array for one in self.sums), *(one.array for one in self.equations))
 
     @property
     def parts(self) -> bool:

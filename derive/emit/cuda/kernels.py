@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from textwrap import wrap
 
 from derive.emit.cuda.addresses import entry, unravel, variable
@@ -139,9 +140,9 @@ class _Builder:
         sizes = {index: self._size(index) for index in domain}
         if kind == "tiled":
             row, column = domain
-            at = (f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);",)
+            here = f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);"
             inside = f"{variable(row)} < {sizes[row]} && {variable(column)} < {sizes[column]}"
-            return at, inside, (sizes[row], sizes[column])
+            return (here,), inside, (sizes[row], sizes[column])
         count = " * ".join(sizes.values()) or "1"
         flat = unravel(domain, "at", sizes)
         at = tuple(f"const Index {variable(group[0])} = {text};" for group, text in flat.items())
@@ -161,7 +162,8 @@ class _Builder:
 
     def _loop(self, one: Sum) -> Iterator[str]:
         """A sum as a loop of one thread."""
-        variables = {**self.variables, **{(index,): variable(index) for index in one.over}}
+        variables = dict(self.variables)
+        variables.update({(index,): variable(index) for index in one.over})
         for suffix, label in _blocks_of(one.array):
             block = block_index(one.array)
             here = {**variables, (block,): str(label)} if block is not None else variables
@@ -197,7 +199,7 @@ class _Builder:
         head = self.comments.get(name, ())
         for suffix, label in _blocks_of(equation.array):
             part = form.args[label] if form.op == "stack" and label is not None else form
-            text = scalar(part, lambda leaf, label=label: self._name(leaf, label))
+            text = scalar(part, partial(self._name, label))
             own = self.comments.get(f"{name}{suffix}", ()) if suffix else ()
             value = spelled(f"{name}{suffix}")
             lines = [f"const Real {value} = {text};"]
@@ -207,7 +209,7 @@ class _Builder:
             yield Block((*head, *own), tuple(lines))
             head = ()
 
-    def _name(self, leaf: Form, label: int | None) -> str:
+    def _name(self, label: int | None, leaf: Form) -> str:
         """The variable of an entry: a sum, an earlier equation's value, or what is loaded for it."""
         name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
         own = array.labels.index(leaf.label) if leaf.label else label if _has_block(leaf, array) else None
@@ -242,7 +244,7 @@ class _Builder:
     def _fetched(self, name: str, groups: tuple[Group, ...], label: int | None, variables: Mapping[Group, str]) -> str:
         text = self._at(name, groups, label, variables)
         place = self.memory.place(name)
-        return f"{place.pointer}_ ? {text} : Real(0)" if place.optional else text
+        return f"({place.pointer}_ ? {text} : Real(0))" if place.optional else text
 
     def _at(
         self,
@@ -266,7 +268,6 @@ class _Builder:
     def _sizes(self, texts: list[str]) -> Iterator[str]:
         """The sizes that the kernel's text mentions, in the order of the cell's dimensions."""
         used = {word for text in texts for word in re.findall(r"[^\W\d]\w*", text)}
-        used |= {"rows"} if self.stage.parts else set()
         known = [*self.memory.dims, "rows", str(PARTS), LAST_STEP]
         yield from (size for size in known if size in used or (size == str(PARTS) and self.stage.parts))
 

@@ -45,7 +45,7 @@ class Launch:
 
 def launch(kernel: Kernel, step: str | None, batch: str) -> Launch:
     """The launch of a kernel for one step (``t``, ``0``) or for all (None)."""
-    parts = _parts(kernel, batch)
+    parts = _parts(kernel)
     addresses = [place.at(step) for place in kernel.pointers]
     values = {"rows": f"T * {batch}", LAST_STEP: "t == T - 1", str(PARTS): parts}
     arguments = [*addresses, *(values.get(size, size) for size in kernel.sizes)]
@@ -54,7 +54,6 @@ def launch(kernel: Kernel, step: str | None, batch: str) -> Launch:
     return Launch(kernel, geometry, lines(arguments))
 
 
-def _parts(kernel: Kernel, batch: str) -> str:
-    """Into how many parts the sums over all rows are cut that a kernel forms or adds up."""
-    points = " * ".join(kernel.extent)
-    return f"_parts(T * {batch}, {points})"
+def _parts(kernel: Kernel) -> str:
+    """Into how many parts the sums are cut that a kernel forms or adds up: as many as their memory has."""
+    return next((f"{place.owner}.shape[0]" for place in kernel.pointers if PARTS in place.array.sizes), "1")

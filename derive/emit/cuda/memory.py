@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from sympy import Integer
+
 from derive.calculus import COTANGENT, SEED
 from derive.emit.cuda.addresses import count_text
 from derive.emit.cuda.phases import BEFORE, Phases, from_memory
 from derive.emit.layout import Buffer, sizes_text
-from derive.index import Integer, Stack
+from derive.index import Stack
 from derive.plan.rotation import AFTER, GIVEN
 from derive.plan.sums import PARTS
 from derive.program import Array

@@ -96,9 +96,12 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
     following = {state.next for state in cell.having("state")}
     last = last_states(cell)
     outputs = [(f"tape.{name}", int(name in following)) for name in cell.outputs]
-    whole = [*(f"{source}.steps({first})" for source, first in outputs), *(f'tape.{name}.one(cache.sizes["T"])' for name in last)]
+    whole = [
+        *(f"{source}.steps({first})" for source, first in outputs),
+        *(f'tape.{name}.one(cache.sizes["T"])' for name in last),
+    ]
     single = [*(f"{source}.one({first})" for source, first in outputs), *(f"tape.{name}.one(1)" for name in last)]
-    fields = [(f"gradients.{memory.gradient(COTANGENT + a.name)}", a.role) for a in cell.inputs]
+    fields = [memory.gradient(COTANGENT + array.name) for array in cell.inputs]
     return {
         "kept_inputs": kept,
         "kept_unpack": ", ".join([*kept, "tape"]) + " = " + ", ".join(f"cache.{name}" for name in [*kept, "tape"]),
@@ -106,10 +109,11 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
         "input_names": ", ".join(f"{a.next}0" if a.role == "state" else a.name for a in cell.inputs),
         "result_views": ", ".join(whole),
         "step_views": ", ".join(single),
-        "gradient_views": ", ".join(f"{name}.whole()" for name, _ in fields),
-        "step_gradient_views": ", ".join(
-            f"{name}.one(0)" if role == "sequence" else f"{name}.whole()" for name, role in fields
-        ),
+        "gradient_views": [(name, f"gradients.{name}.whole()") for name in fields],
+        "step_gradient_views": [
+            (COTANGENT + array.name, f"gradients.{name}.{'one(0)' if array.role == 'sequence' else 'whole()'}")
+            for array, name in zip(cell.inputs, fields, strict=True)
+        ],
         "last_cotangents": [
             (memory.gradient(one.result), None if one.given else COTANGENT + one.following)
             for one in memory.phases.rotation.arrivals

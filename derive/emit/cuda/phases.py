@@ -147,10 +147,11 @@ class Phases:
 
 def from_memory(stage: Stage) -> dict[str, None]:
     """The names that a stage reads from memory, in order."""
-    own = {one.name: one for one in (*stage.sums, *stage.equations)}
+    everything: list[Equation | Sum] = [*stage.sums, *stage.equations]
+    own = {one.name: one for one in everything}
     return dict.fromkeys(
         entry.name
-        for one in (*stage.sums, *stage.equations)
+        for one in everything
         for entry in reads(one)
         if entry.name not in own or not same_point(entry, one, own)
     )
