@@ -22,12 +22,18 @@ OTHER_NAMES = {"B": "N", "F": "D", "K": "H"}  # a cell may call its dimensions w
 
 
 @cache
+def files(name: str) -> dict[str, str]:
+    """What is generated from a cell."""
+    return render(ALL[name])
+
+
+@cache
 def module(name: str) -> ModuleType:
     """The NumPy module of a cell."""
     if name in CELLS:
         return importlib.import_module(f"generated.{name}_numpy")
     file = f"{name}_numpy.py"
-    text = render(ALL[name])[file]
+    text = files(name)[file]
     made = ModuleType(file.removesuffix(".py"))
     sys.modules[made.__name__] = made
     exec(compile(text, file, "exec"), made.__dict__)  # the module is our own, rendered a moment ago
