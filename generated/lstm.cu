@@ -69,7 +69,7 @@ struct Part {
     }
 };
 
-// What a block of threads does together: a tile of ROW_THREADS × 16 threads, each with some rows and columns of its own.
+// The tile of a block of threads: ROW_THREADS × 16 threads, each with some rows and columns of its own.
 template <int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH>
 struct Tiling {
     static constexpr int THREADS = ROW_THREADS * 16, ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = 16 * OWN_COLUMNS;
@@ -101,8 +101,9 @@ __device__ __forceinline__ void add_product(
         for (int at = thread; at < DEPTH * BLOCKS * Tile::COLUMNS; at += Tile::THREADS) {
             const int depth = RIGHT_ALONG ? at % DEPTH : at / (BLOCKS * Tile::COLUMNS);
             const int line = RIGHT_ALONG ? at / DEPTH : at % (BLOCKS * Tile::COLUMNS);
+            const int block = line / Tile::COLUMNS;
             const Index k = start + depth, column = Tile::first_column() + line % Tile::COLUMNS;
-            right_tile[depth][line] = k < part.end && column < columns ? right(k, line / Tile::COLUMNS, column) : Real(0);
+            right_tile[depth][line] = k < part.end && column < columns ? right(k, block, column) : Real(0);
         }
         __syncthreads();
         #pragma unroll 4
@@ -151,6 +152,7 @@ extern "C" __global__ void __launch_bounds__(256) forward_before(
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    // sum_a_before = x · W_x
     Real sum_a_before[4][4][1] = {};
     add_product<true, false>(
         Tile(), sum_a_before, left_tile, right_tile, rows, H, Part(D),
@@ -178,11 +180,12 @@ extern "C" __global__ void __launch_bounds__(256) forward_before(
 // ---- Forward, one step
 
 extern "C" __global__ void __launch_bounds__(128) forward_step(
-    const Real *h_prev_, const Real *W_h_, const Real *b_, Real *gates_, const Real *c_prev_, Real *c_, Real *tanh_c_,
-    Real *h_, Index N, Index H)
+    const Real *h_prev_, const Real *W_h_, const Real *b_, Real *gates_, const Real *c_prev_, Real *c_,
+    Real *tanh_c_, Real *h_, Index N, Index H)
 {
     using Tile = Tiling<8, 2, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    // sum_a = h_prev · W_h
     Real sum_a[4][2][1] = {};
     add_product<true, false>(
         Tile(), sum_a, left_tile, right_tile, N, H, Part(H),
@@ -241,6 +244,7 @@ extern "C" __global__ void __launch_bounds__(128) backward_step(
 {
     using Tile = Tiling<8, 2, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    // sum_dh_prev_after = da_after · W_hᵀ
     Real sum_dh_prev_after[1][2][1] = {};
     add_product<true, true>(
         Tile(), sum_dh_prev_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 4 * H),
@@ -300,6 +304,7 @@ extern "C" __global__ void __launch_bounds__(128) backward_start(
 {
     using Tile = Tiling<8, 2, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    // sum_dh_prev = da · W_hᵀ
     Real sum_dh_prev[1][2][1] = {};
     add_product<true, true>(
         Tile(), sum_dh_prev, left_tile, right_tile, N, H, Part(4 * H),
@@ -325,6 +330,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
 {
     using Tile = Tiling<16, 4, 4, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    // sum_dx = da · W_xᵀ
     Real sum_dx[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx, left_tile, right_tile, rows, D, Part(4 * H),
@@ -349,6 +355,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
+    // dW_x_parts = xᵀ · da
     Real dW_x_parts[4][4][1] = {};
     add_product<false, false>(
         Tile(), dW_x_parts, left_tile, right_tile, D, H, Part(rows, parts),
@@ -405,6 +412,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
+    // dW_h_parts = h_prevᵀ · da
     Real dW_h_parts[4][4][1] = {};
     add_product<false, false>(
         Tile(), dW_h_parts, left_tile, right_tile, H, H, Part(rows, parts),
@@ -463,10 +471,13 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const bool inside = at < H;
     const Index at_h = at;
     const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
     Real db_parts[4] = {};
     add_total(
         db_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) { return da_[k * 4 * H + block * H + at_h]; });
+        [=](Index k, int block) {
+            return da_[k * 4 * H + block * H + at_h];
+        });
     if (!inside || threadIdx.y != 0)
         return;
     db_parts_[at_parts * 4 * H + at_h] = db_parts[0];

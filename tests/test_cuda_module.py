@@ -165,7 +165,9 @@ def test_arrays_that_kernels_cannot_read_are_refused() -> None:
         lstm_cuda.forward(Foreign(x, strides=strides), *rest)
     with pytest.raises(ValueError, match="x begins at an address that is no multiple of 4: pass a copy"):
         lstm_cuda.forward(Foreign(x, data=(int(x.gpudata) + 1, False)), *rest)
-    with pytest.raises(TypeError, match="x should be a NumPy array, a GPUArray or have __cuda_array_interface__, got list"):
+    with pytest.raises(
+        TypeError, match="x should be a NumPy array, a GPUArray or have __cuda_array_interface__, got list"
+    ):
         lstm_cuda.forward([1.0], *rest)
     # A NumPy array is copied anyway, so any strides will do.
     values = lstm_cuda.forward(np.asfortranarray(args[0]), *rest)

@@ -10,7 +10,6 @@ from derive.emit.cuda.phases import BEFORE, Phase, Phases
 from derive.emit.meanings import Meanings
 from derive.matrix import matrix_form
 from derive.plan.rotation import Arrival
-from derive.program import Equation
 from derive.show import UNICODE, equation_text
 
 
@@ -46,11 +45,6 @@ def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
         for label, part in zip(equation.array.labels, form.args, strict=True):
             found[f"{equation.name}_{label}"] = (meanings.text(equation.name, label, part),)
     return found
-
-
-def sum_comment(phases: Phases, equation: Equation) -> str:
-    """``sum_a = h_prev · W_h``."""
-    return equation_text(equation, phases, UNICODE)
 
 
 def _arriving(arrival: Arrival) -> str:

@@ -16,7 +16,8 @@ from derive.emit.cuda.expressions import scalar
 from derive.index import Entry, Index
 from derive.matrix import Form, Group, Quantities, form_of, natural_groups
 from derive.plan.stages import groups_of
-from derive.plan.sums import Sum, block_index, points
+from derive.plan.sums import PARTS, Sum, block_index, points
+from derive.show import UNICODE, form_text
 
 Fetch = Callable[[Form, Mapping[Group, str]], str]
 """Spells an array's entry in memory, the variables of its indices given."""
@@ -37,6 +38,7 @@ class Product:
     """
 
     name: str
+    comment: str
     groups: int
     row: str
     column: str
@@ -96,6 +98,7 @@ def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fe
         variables[(block,)] = BLOCK
     return Product(
         name=one.name,
+        comment=sum_text(one, arrays),
         groups=int(block.dim) if block is not None else 1,
         row=variable(found.row),
         column=variable(found.column),
@@ -105,6 +108,12 @@ def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fe
         right_along=_along(found.right, one, arrays),
         depth=depth,
     )
+
+
+def sum_text(one: Sum, arrays: Quantities) -> str:
+    """``sum_a = h_prev · W_h``."""
+    axes = tuple(axis.indices for axis in one.array.axes if axis.size != PARTS)
+    return f"{one.name} = {form_text(form_of(one.value, axes, arrays), UNICODE)}"
 
 
 def operand(expr: Expr, variables: Mapping[Group, str], arrays: Quantities, fetch: Fetch) -> str:

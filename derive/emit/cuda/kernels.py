@@ -9,7 +9,7 @@ from functools import partial
 from textwrap import wrap
 
 from derive.emit.cuda.addresses import entry, unravel, variable
-from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operands, product
+from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operands, product, sum_text
 from derive.emit.cuda.expressions import scalar
 from derive.emit.cuda.memory import Memory, Place
 from derive.emit.cuda.names import spelled
@@ -27,7 +27,7 @@ Comments = Mapping[str, tuple[str, ...]]
 """What stands over the statements of an equation, or over that of one of its blocks (``J_a_i``)."""
 
 LAST_STEP = "last_step"
-WIDTH = 116
+WIDTH = 104
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Total:
     """A sum over many rows by a column of threads: its term, of variables ``k`` and ``block``."""
 
     name: str
+    comment: str
     groups: int
     term: str
     depth: str
@@ -158,7 +159,8 @@ class _Builder:
         if block is not None:
             variables[(block,)] = BLOCK
         term = operand(one.body, variables, self.memory.phases, self._fetch)
-        return Total(one.name, int(block.dim) if block is not None else 1, term, self._bound(one))
+        comment = sum_text(one, self.memory.phases)
+        return Total(one.name, comment, int(block.dim) if block is not None else 1, term, self._bound(one))
 
     def _loop(self, one: Sum) -> Iterator[str]:
         """A sum as a loop of one thread."""
