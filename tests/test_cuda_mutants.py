@@ -1,0 +1,49 @@
+"""Planted defects are caught: broken if the tests of the CUDA modules would let one of these through."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests import cuda
+from tests.cuda_modules import cuda_module
+from tests.cuda_mutants import CELL, IN_HOST, IN_KERNELS, Mutant, mutants, trouble
+
+cuda.require()
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ROOT / "generated"
+FILES = {name: (GENERATED / name).read_text(encoding="utf-8") for name in (f"{CELL}.cu", f"{CELL}_cuda.py")}
+MUTANTS = list(mutants(FILES))
+
+
+def test_there_are_defects_of_every_kind() -> None:
+    """Broken if a change of the templates leaves a pattern without a match: its defects would not be planted."""
+    kinds = Counter(mutant.name.partition(":")[0] for mutant in MUTANTS)
+    assert set(kinds) == {*IN_KERNELS, *IN_HOST}
+    assert kinds["a barrier that is missing"] == FILES[f"{CELL}.cu"].count("__syncthreads")
+    assert len({mutant.name for mutant in MUTANTS}) > 0.8 * len(MUTANTS)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken if the search for defects finds one in the module as it is."""
+    made = cuda_module(CELL)
+    monkeypatch.setattr(made, "_empty", made._empty)
+    assert trouble(made) is None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_defect_is_caught(mutant: Mutant, tmp_path: Path) -> None:
+    """In a process of its own, since a defect may well end it; that counts as caught."""
+    for name, text in mutant.files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "tests.cuda_mutants", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert done.returncode != 0, f"{mutant.name} survived"
+    assert "SyntaxError" not in done.stderr
+    assert "CompileError" not in done.stderr, done.stderr[-2000:]
