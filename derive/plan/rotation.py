@@ -13,7 +13,7 @@ from sympy import Add, Expr, S
 
 from derive.calculus import COTANGENT, SEED
 from derive.index import Entry
-from derive.plan.schedule import Schedule, names_in
+from derive.plan.schedule import Schedule
 from derive.plan.stages import reads
 from derive.plan.sums import Sum, name_sums
 from derive.program import Array, Equation
@@ -140,11 +140,3 @@ def _rest(one: Arrival) -> list[Equation | Sum]:
     handed: Expr = Entry(one.result + AFTER, *one.previous.indices) if one.carried else S.Zero
     array = Array(one.result, one.previous.sizes, "cotangent")
     return [one.late, Equation(array, _entry(one.late.array) + handed)]
-
-
-def loop_reads(rotation: Rotation) -> set[str]:
-    """The arrays that the turns and the rest read."""
-    return {entry.name for one in (*rotation.turn, *rotation.rest) for entry in reads(one)}
-
-
-__all__ = ["AFTER", "GIVEN", "Arrival", "Rotation", "loop_reads", "names_in", "rotate"]

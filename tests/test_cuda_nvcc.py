@@ -1,0 +1,41 @@
+"""What NVIDIA's compiler makes of the kernels, where it is installed; it needs no GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.kernels import ARCHITECTURES, GENERATED, REALS, Compiled, CompileError, compile_kernels, find_nvcc
+
+NVCC = find_nvcc()
+needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA toolkit, or nvidia-cuda-nvcc")
+
+
+@needs_nvcc
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_kernels_compile_without_warnings_spills_or_doubles(architecture: str, real: str) -> None:
+    """Broken if a kernel warns, keeps a thread's sums in memory, or computes in double where it should not."""
+    assert NVCC is not None
+    found = list(compile_kernels(NVCC, GENERATED / "lstm.cu", architecture, real))
+    assert {"forward_step", "backward_step"} <= {one.name for one in found}
+    assert not [one for one in found if one.local]
+    assert not [one for one in found if one.occupancy == 0]
+
+
+@needs_nvcc
+def test_a_double_in_a_float_kernel_is_found(tmp_path: Path) -> None:
+    """Broken if the search for doubles finds none where there are some."""
+    assert NVCC is not None
+    kernel = 'extern "C" __global__ void __launch_bounds__(32) half(REAL *x) { *x = *x * 0.1; }'
+    Path(tmp_path, "half.cu").write_text(kernel, encoding="utf-8")
+    with pytest.raises(CompileError, match="a float kernel has a double"):
+        list(compile_kernels(NVCC, tmp_path / "half.cu", "sm_90", "float"))
+
+
+def test_occupancy_is_what_the_guide_says() -> None:
+    """By registers: 80 a thread, 256 threads: 3 blocks of 8 warps; by shared memory, by threads."""
+    assert Compiled("k", "sm_90", "float", 256, 80, 0, 0).occupancy == 3 * 256 / 2048
+    assert Compiled("k", "sm_80", "float", 128, 32, 40 * 1024, 0).occupancy == 4 * 128 / 2048
+    assert Compiled("k", "sm_90", "float", 256, 32, 0, 0).occupancy == 1
