@@ -660,7 +660,7 @@ def _parts(rows: int, points: int) -> int:
     """Into how many parts a sum over all rows is cut, so that every processor of the device has work."""
     device = _driver().Context.get_device()
     wanted = 2048 * int(device.multiprocessor_count) // max(1, points)
-    return max(1, min(wanted, -(-rows // 64)))
+    return max(1, min(wanted, -(-rows // 64), 65535))
 
 
 _KERNELS = {

@@ -47,3 +47,11 @@ def thread_order(order: str) -> Iterator[None]:
         yield
     finally:
         os.environ["FAKECUDA_SEED"] = before
+
+
+def reports(sanitizer: str, *script: str) -> list[str] | None:
+    """What a sanitizer, ``address`` or ``thread``, reports about the kernels of a script; None without sanitizers."""
+    if importlib.util.find_spec("tests.cuda_on_cpu") is None:
+        return None
+    found: list[str] = importlib.import_module("tests.cuda_on_cpu.sanitize").sanitize(sanitizer, *script).reports
+    return found

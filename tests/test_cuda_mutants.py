@@ -36,14 +36,32 @@ def test_nothing_is_found_where_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch
     assert trouble(made) is None
 
 
+def written(files: dict[str, str], folder: Path) -> str:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_sanitizers_find_nothing(sanitizer: str, tmp_path: Path) -> None:
+    """Broken if a kernel reads or writes outside of its arrays, or two threads race for an entry."""
+    reports = cuda.reports(sanitizer, "-m", "tests.cuda_mutants", written(FILES, tmp_path), "exact")
+    if reports is None:
+        pytest.skip("no sanitizers: tests/cuda_on_cpu is not there")
+    assert reports == []
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_defect_is_caught(mutant: Mutant, tmp_path: Path) -> None:
-    """In a process of its own, since a defect may well end it; that counts as caught."""
-    for name, text in mutant.files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "tests.cuda_mutants", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
-    assert done.returncode != 0, f"{mutant.name} survived"
+    """By values or guards, in a process of its own, which it may well end; else, if it only reads, by a sanitizer."""
+    script = ["-m", "tests.cuda_mutants", written(mutant.files, tmp_path)]
+    done = subprocess.run([sys.executable, *script], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
     assert "SyntaxError" not in done.stderr
     assert "CompileError" not in done.stderr, done.stderr[-2000:]
+    if done.returncode == 0:
+        reports = cuda.reports("address", *script, "exact")
+        if reports is None:
+            pytest.skip(f"{mutant.name}: only a sanitizer could see it, and tests/cuda_on_cpu is not there")
+        assert reports, f"{mutant.name} survived"
