@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from sympy import Integer
 
 from derive.calculus import COTANGENT, SEED
-from derive.emit.cuda.addresses import count_text
 from derive.emit.cuda.phases import BEFORE, Phases, from_memory
-from derive.emit.layout import Buffer, sizes_text
 from derive.index import Stack
 from derive.plan.rotation import AFTER, GIVEN
-from derive.plan.sums import PARTS
 from derive.program import Array
 
 
@@ -67,7 +63,7 @@ class Memory:
             KeyError: for an array that has no memory.
         """
         array = self.phases.arrays[name]
-        if array.role == "cotangent" or name in self._backward:
+        if array.role == "cotangent" or name in self.backward:
             return self._backward_place(name, array)
         return self._forward_place(name, array)
 
@@ -88,13 +84,11 @@ class Memory:
             buffer = storage.gates_buffer(stem)
             return Place(buffer, array, f"tape.{buffer}", timed=True)
         owner = "tape" if stem in storage.kept else "scratch"
-        return Place(stem, array, f"{owner}.{stem}", timed and self._for_all_steps(stem))
-
-    def _for_all_steps(self, name: str) -> bool:
-        return name in self.phases.storage.all_time
+        return Place(stem, array, f"{owner}.{stem}", timed and stem in storage.all_time)
 
     @cached_property
-    def _backward(self) -> set[str]:
+    def backward(self) -> set[str]:
+        """The arrays that the backward pass computes, coefficients apart."""
         plan = self.phases.plan
         produced = {array.name for phase in self.phases.backward for s in phase.stages for array in s.produced}
         return produced - {e.name for e in plan.coefficients}
@@ -111,7 +105,7 @@ class Memory:
         if name.endswith(AFTER):
             return Place(name, array, f"buffers.{stem}", timed=True, offset=1)
         assert name not in storage.kept
-        return Place(name, array, f"buffers.{name}", self.backward_timed(name))
+        return Place(name, array, f"buffers.{name}", self._kept_for_all_steps(name))
 
     @cached_property
     def _given_whole(self) -> set[str]:
@@ -129,11 +123,10 @@ class Memory:
         sequences = {array.name for array in self.phases.plan.cell.having("sequence")}
         return cotangent.removeprefix(COTANGENT) in sequences
 
-    def backward_timed(self, name: str) -> bool:
+    def _kept_for_all_steps(self, name: str) -> bool:
         """Whether a cotangent is kept for all steps: for what comes after the loop, or for the next turn's sums."""
-        plan = self.phases.plan
-        later = {e.name for e in plan.deferred}
-        return (name in later and self.phases.timed(name)) or name in self._kept_for_later
+        computed_then = name in {e.name for e in self.phases.plan.deferred}
+        return self.phases.timed(name) if computed_then else name in self._kept_for_later
 
     @cached_property
     def _kept_for_later(self) -> set[str]:
@@ -141,54 +134,3 @@ class Memory:
         read = {name for stage in after.stages for name in from_memory(stage)}
         produced = {array.name for stage in turns.stages for array in stage.produced}
         return read & produced | set(self.phases.rotation.after)
-
-    # -- what the host allocates ---------------------------------------------------------------------------------
-
-    def forward_buffers(self, owner: str) -> Iterator[Buffer]:
-        """The memory of the forward pass that is an attribute of ``tape`` or ``scratch``."""
-        found: dict[str, Buffer] = {}
-        if owner == "tape":
-            found.update({buffer.name: buffer for buffer in self._gates()})
-        for phase in self.phases.forward:
-            for stage in phase.stages:
-                for array in stage.produced:
-                    stem = array.name.removesuffix(BEFORE)
-                    if array.name not in self.phases.in_memory or self._in_gates(stem):
-                        continue
-                    place = self.place(array.name)
-                    if place.owner == f"{owner}.{stem}":
-                        found.setdefault(stem, self._buffer(place))
-        yield from found.values()
-
-    def _gates(self) -> Iterator[Buffer]:
-        storage = self.phases.storage
-        for name, activation in storage.activations.items():
-            blocks = ", ".join(activation.names)
-            yield Buffer(storage.gates_buffer(name), f"T, {sizes_text(activation.stack)}", blocks)
-
-    def _in_gates(self, name: str) -> bool:
-        return name in self.phases.storage.gate_of or name in self.phases.storage.activations
-
-    def _buffer(self, place: Place) -> Buffer:
-        name = place.owner.partition(".")[2]
-        sizes = sizes_text(place.array)
-        if place.offset:
-            comment = f"{name}[0] is {name}0, {name}[t + 1] that of step t"
-            return Buffer(name, f"T + 1, {sizes}", comment)
-        return Buffer(name, f"T, {sizes}" if place.timed else sizes + ("" if ", " in sizes or not sizes else ","))
-
-    def backward_buffers(self) -> Iterator[Buffer]:
-        """The memory of the backward pass that is an attribute of ``buffers``."""
-        for phase in self.phases.backward:
-            for stage in phase.stages:
-                for array in stage.produced:
-                    if array.name not in self.phases.in_memory or array.name not in self._backward:
-                        continue
-                    place = self.place(array.name)
-                    if PARTS in array.sizes:
-                        sizes = sizes_text(array).partition(", ")[2]
-                        points = count_text(s.dim if isinstance(s, Stack) else s for s in array.sizes[1:])
-                        parts = f"_parts(T * {self.phases.plan.batch}, {points})"
-                        yield Buffer(array.name, f"{parts}, {sizes}" if sizes else f"{parts},")
-                    elif place.owner.startswith("buffers.") and not array.name.startswith("sum_"):
-                        yield self._buffer(place)

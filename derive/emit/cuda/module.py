@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from derive.calculus import COTANGENT, vjp
+from derive.emit.cuda.buffers import backward_buffers, forward_buffers
 from derive.emit.cuda.comments import backward_comments, forward_comments
 from derive.emit.cuda.kernels import Comments, Kernel, kernel
 from derive.emit.cuda.launches import Launch, launch
@@ -65,9 +66,9 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
         "backward_equations": columns(backward),
         "phases": [one for one in code.values() if one.launches],
         **code,
-        "tape": list(memory.forward_buffers("tape")),
-        "scratch": list(memory.forward_buffers("scratch")),
-        "buffers_": list(memory.backward_buffers()),
+        "tape": forward_buffers(memory, "tape"),
+        "scratch": forward_buffers(memory, "scratch"),
+        "buffers_": backward_buffers(memory),
         **_host(cell, memory, [one for phase in phases.backward for one in code[phase.name].kernels]),
     }
 
