@@ -12,7 +12,7 @@ import pytest
 from derive.cells import CELLS
 from derive.emit.cuda.module import cuda_module
 from derive.emit.files import compare, environment, render_all, write
-from derive.emit.numpy_module import numpy_module
+from derive.emit.numpy.module import numpy_module
 from derive.errors import CellError, HandgradError
 from derive.program import Array, Equation, Program
 from tests.example_cells import EXAMPLES

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from derive.emit.cuda.module import cuda_module
-from derive.emit.numpy_module import numpy_module
+from derive.emit.numpy.module import numpy_module
 from derive.errors import HandgradError
 from derive.program import Program
 from derive.verify.numbers import equation_numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -11,8 +11,9 @@ from sympy import Integer
 from derive.calculus import COTANGENT
 from derive.emit.layout import sizes_text, stack_of
 from derive.index import Stack
+from derive.matrix import matrix_form
 from derive.program import Array, Program
-from derive.show import UNICODE, equation_text
+from derive.show import UNICODE, equation_text, form_text
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,26 @@ def _orders(cell: Program) -> Iterator[tuple[str, str]]:
     for stack in stacks:
         first = next(array.name for array in cell.inputs if stack_of(array) == stack)
         yield ("GATE_ORDER" if len(stacks) == 1 else f"GATE_ORDER_{first}"), "".join(stack.labels)
+
+
+def backward_texts(cell: Program, derived: Program, numbers: Mapping[str, str]) -> list[str]:
+    """The backward equations of one step, a stacked one block by block, each with its number in front."""
+    found = []
+    for equation in derived.equations[len(cell.equations) :]:
+        name, form = equation.name, matrix_form(equation, derived)
+        if form.op != "stack":
+            found.append(numbered(equation_text(equation, derived, UNICODE), numbers.get(name)))
+            continue
+        blocks = [f"{name}_{label}" for label in equation.array.labels]
+        for block, part in zip(blocks, form.args, strict=True):
+            found.append(numbered(f"{block} = {form_text(part, UNICODE)}", numbers.get(block)))
+        found.append(f"{name} = [{', '.join(blocks)}]")
+    return found
+
+
+def numbered(text: str, number: str | None) -> str:
+    """``eq 2: dc = …``."""
+    return f"{number}: {text}" if number else text
 
 
 def columns(texts: Iterable[str]) -> list[str]:

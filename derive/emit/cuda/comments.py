@@ -8,6 +8,7 @@ from derive.calculus import COTANGENT
 from derive.emit.cuda.kernels import Comments
 from derive.emit.cuda.phases import BEFORE, Phase, Phases
 from derive.emit.meanings import Meanings
+from derive.emit.signature import numbered
 from derive.matrix import matrix_form
 from derive.plan.rotation import Arrival
 from derive.show import UNICODE, equation_text
@@ -32,7 +33,7 @@ def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
     plan = phases.plan
     found: dict[str, tuple[str, ...]] = {}
     for equation in (*plan.recurrence, *plan.deferred):
-        found[equation.name] = (_numbered(equation_text(equation, plan, UNICODE), numbers.get(equation.name)),)
+        found[equation.name] = (numbered(equation_text(equation, plan, UNICODE), numbers.get(equation.name)),)
     for arrival in phases.rotation.arrivals:
         found[arrival.seed] = (_arriving(arrival),)
         found[arrival.result] = _unfinished(arrival, found[arrival.result])
@@ -54,7 +55,3 @@ def _arriving(arrival: Arrival) -> str:
 
 def _unfinished(arrival: Arrival, text: tuple[str, ...]) -> tuple[str, ...]:
     return (*text, "but for the sum that the next turn adds") if arrival.late and arrival.carried else text
-
-
-def _numbered(text: str, number: str | None) -> str:
-    return f"{number}: {text}" if number else text

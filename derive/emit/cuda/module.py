@@ -13,8 +13,14 @@ from derive.emit.cuda.launches import Launch, launch
 from derive.emit.cuda.memory import Memory
 from derive.emit.cuda.names import check_names
 from derive.emit.cuda.phases import Phase, Phases
-from derive.emit.signature import columns, documentation, last_states, sequence_signature, step_signature
-from derive.emit.step import step_code
+from derive.emit.signature import (
+    backward_texts,
+    columns,
+    documentation,
+    last_states,
+    sequence_signature,
+    step_signature,
+)
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
 from derive.plan.stages import Stage
@@ -58,12 +64,11 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
-    backward = [text for block in step_code(cell, numbers).backward for text in block.comments]
     return {
         **documentation(cell, derived),
         **step_signature(cell, derived),
         **sequence_signature(cell),
-        "backward_equations": columns(backward),
+        "backward_equations": columns(backward_texts(cell, derived, numbers)),
         "phases": [one for one in code.values() if one.launches],
         **code,
         "tape": forward_buffers(memory, "tape"),

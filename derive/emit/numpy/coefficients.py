@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from derive.emit.layout import Block, Buffer, blocks_text, sizes_text, stack_of
-from derive.emit.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
 from derive.emit.meanings import Meanings
-from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.numpy.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
+from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
 from derive.matrix import matrix_form
 from derive.plan.schedule import Schedule

@@ -6,12 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from derive.calculus import vjp
-from derive.emit.backward import BackwardCode, backward_code
-from derive.emit.forward import ForwardCode, forward_code
 from derive.emit.layout import Block
-from derive.emit.lines import words
-from derive.emit.signature import columns, dim_names, documentation, last_states, sequence_signature, step_signature
-from derive.emit.step import step_code
+from derive.emit.numpy.backward import BackwardCode, backward_code
+from derive.emit.numpy.forward import ForwardCode, forward_code
+from derive.emit.numpy.lines import words
+from derive.emit.numpy.step import step_code
+from derive.emit.signature import (
+    backward_texts,
+    columns,
+    dim_names,
+    documentation,
+    last_states,
+    sequence_signature,
+    step_signature,
+)
 from derive.errors import CellError
 from derive.plan.schedule import schedule
 from derive.program import Program
@@ -59,7 +67,7 @@ def _step(cell: Program, derived: Program, numbers: Mapping[str, str]) -> dict[s
     return {
         **step_signature(cell, derived),
         "step": code,
-        "backward_equations": columns(c for block in code.backward for c in block.comments),
+        "backward_equations": columns(backward_texts(cell, derived, numbers)),
         "step_cache_names": wrap(", ".join([*code.cache, "sizes", "dtype"]), width=100),
     }
 
