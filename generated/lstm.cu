@@ -106,6 +106,8 @@ __device__ __forceinline__ void add_product(
             right_tile[depth][line] = k < part.end && column < columns ? right(k, block, column) : Real(0);
         }
         __syncthreads();
+        // A sum of the tile's own is added to the whole: long sums lose fewer digits than term by term.
+        Real of_tile[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
         #pragma unroll 4
         for (int depth = 0; depth < DEPTH; ++depth) {
             Real left_own[OWN_ROWS];
@@ -119,9 +121,16 @@ __device__ __forceinline__ void add_product(
                     const Real right_own = right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                        sum[block][own_row][own_column] += left_own[own_row] * right_own;
+                        of_tile[block][own_row][own_column] += left_own[own_row] * right_own;
                 }
         }
+        #pragma unroll
+        for (int block = 0; block < BLOCKS; ++block)
+            #pragma unroll
+            for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
+                #pragma unroll
+                for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column)
+                    sum[block][own_row][own_column] += of_tile[block][own_row][own_column];
         __syncthreads();
     }
 }

@@ -57,6 +57,12 @@ def test_more_states_than_threads_in_a_block(dtype: Any) -> None:
     assert excess("lstm", run(lstm_cuda, args, cotangents), args, cotangents) <= 1
 
 
+def test_long_sums_keep_their_digits() -> None:
+    """Broken if 2400 terms are added one by one in float32: dW_x and dW_h lose a digit to NumPy's."""
+    args, cotangents = lstm({"T": 150, "N": 16, "D": 64, "H": 64})
+    assert excess("lstm", run(lstm_cuda, args, cotangents), args, cotangents) <= 1
+
+
 @pytest.mark.parametrize("name", CELL_NAMES)
 def test_one_step(name: str) -> None:
     """Broken if ``step_forward`` or ``step_backward`` differ from NumPy's, or their results have an axis over time."""
@@ -271,6 +277,18 @@ def test_every_launch_names_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     run(lstm_cuda, args, cotangents, stream=stream)
     assert used
     assert all(one is stream for one in used)
+
+
+def test_a_failure_of_the_driver_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken if a launch or an allocation that fails goes unnoticed."""
+    driver, (args, _) = lstm_cuda._driver(), lstm()
+    with pytest.raises(driver.Error):
+        lstm_cuda.Workspace(T=1 << 20, N=1 << 20, D=1, H=1 << 10)
+    lstm_cuda.forward(*args)
+    kernel = lstm_cuda._KERNELS["forward_step"]
+    monkeypatch.setitem(lstm_cuda._KERNELS, "forward_step", kernel._replace(threads=(64, 64, 1)))
+    with pytest.raises(driver.Error):
+        lstm_cuda.forward(*args)
 
 
 def test_lstm_numpy_and_cuda_have_the_same_face() -> None:
