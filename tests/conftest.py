@@ -9,14 +9,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail if any test is skipped")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless it is asked for with ``-m``."""
-    if not config.getoption("-m"):
-        slow = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SKIPPED] = []
 
