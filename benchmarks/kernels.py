@@ -55,7 +55,7 @@ class CompileError(Exception):
 
 
 def find_nvcc() -> str | None:
-    """NVIDIA's compiler: of a toolkit, or of the package nvidia-cuda-nvcc; no stand-in."""
+    """NVIDIA's compiler: of a toolkit, or of the packages of the extra ``nvcc``; no stand-in."""
     packages = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *map(str, sorted(packages.glob("cu*/bin")))]
     for folder in folders:
@@ -107,7 +107,7 @@ def _run(*command: str) -> str:
 def main() -> None:
     nvcc = find_nvcc()
     if nvcc is None:
-        sys.exit("there is no nvcc: install a CUDA toolkit, or pip install nvidia-cuda-nvcc")
+        sys.exit("there is no nvcc: install a CUDA toolkit, or pip install '.[nvcc]'")
     print("| kernel | precision | architecture | threads | registers | shared memory | local memory | occupancy |")
     print("|---|---|---|---|---|---|---|---|")
     spilled = []

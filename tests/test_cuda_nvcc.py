@@ -9,7 +9,7 @@ import pytest
 from benchmarks.kernels import ARCHITECTURES, GENERATED, REALS, Compiled, CompileError, compile_kernels, find_nvcc
 
 NVCC = find_nvcc()
-needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA toolkit, or nvidia-cuda-nvcc")
+needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA toolkit, or pip install '.[nvcc]'")
 
 
 @needs_nvcc
