@@ -12,7 +12,8 @@ from tests.modules import Sizes
 
 N, D, H, P, K = dims("N D H P K")
 four = stack("igfo", H)
-SIZES: Sizes = {"T": 3, "N": 2, "D": 3, "H": 4, "P": 5, "K": 2}
+# Rows enough for sums in two parts.
+SIZES: Sizes = {"T": 5, "N": 13, "D": 3, "H": 2, "P": 4, "K": 2}
 
 
 class Projection(Cell):
@@ -93,6 +94,21 @@ class RowStack(Cell):
     outputs = ("h",)
 
 
+class Mixed(Cell):
+    """Sums over all steps of which one is a product and one is none, over the same points; a sum with its transpose."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    V = parameter(four, D)
+    Q = parameter(H, D)
+    U = parameter(H, H)
+
+    a = x @ V.T
+    S = U + U.T
+    h = tanh(a.i + a.g * a.f * a.o + x @ Q.T + h_prev @ S)
+    outputs = ("h",)
+
+
 class Attend(Cell):
     """A number per row: a sum that is no product of matrices, an equation that nothing needs."""
 
@@ -123,7 +139,7 @@ class Quotient(Cell):
 
 
 HARD: dict[str, Program] = {
-    cell.program.name: cell.program for cell in (Projection, Scalar, Skip, Tied, RowStack, Attend, Quotient)
+    cell.program.name: cell.program for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient)
 }
 
 

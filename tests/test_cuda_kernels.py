@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.cell import Cell, parameter, sequence, state, tanh
+from derive.emit.cuda.module import cuda_module
 from derive.emit.files import render
+from derive.errors import CellError
 from generated import lstm_cuda
 from tests import cuda
-from tests.cuda_cells import HARD, SIZES, by_steps, complex_steps
+from tests.cuda_cells import HARD, SIZES, H, N, by_steps, complex_steps
 from tests.cuda_modules import host, load
 from tests.modules import module_of, relative_error
 
@@ -78,6 +81,21 @@ def test_sums_of_every_kind(name: str) -> None:
 def _shape(array: Any) -> tuple[int, ...]:
     sizes = [len(s.labels) * SIZES[str(s.dim)] if hasattr(s, "labels") else SIZES[str(s)] for s in array.sizes]
     return (SIZES["T"], *sizes) if array.role == "sequence" else tuple(sizes)
+
+
+def test_cells_without_a_place_are_refused() -> None:
+    """Broken if a kernel would read beyond a parameter that has as many rows as one step."""
+
+    class Biased(Cell):
+        x = sequence(N, H)
+        s_prev = state(N, H)
+        w = parameter(N, H)
+
+        s = tanh(x + w * s_prev)
+        outputs = ("s",)
+
+    with pytest.raises(CellError, match="parameter w: parameters along the batch dimension N have no place in CUDA"):
+        cuda_module(Biased.program, {})
 
 
 def test_no_doubles_in_the_text() -> None:

@@ -45,11 +45,11 @@ def _stored(memory: Memory, phases: Iterable[Phase]) -> Iterator[Array]:
 
 def _buffer(place: Place, batch: str = "") -> Buffer:
     name, array = place.owner.partition(".")[2], place.array
-    sizes = [sizes_text(array)] if array.sizes else []
+    sizes = sizes_text(array).split(", ") if array.sizes else []
     if PARTS in array.sizes:
         points = count_text(s.dim if isinstance(s, Stack) else s for s in array.sizes[1:])
-        sizes = [f"_parts(T * {batch}, {points})", *sizes[0].split(", ")[1:]]
+        sizes[0] = f"_parts(T * {batch}, {points})"
     if place.offset:
         return Buffer(name, ", ".join(["T + 1", *sizes]), f"{name}[0] is {name}0, {name}[t + 1] that of step t")
-    text = ", ".join(["T", *sizes] if place.timed else sizes)
-    return Buffer(name, text if ", " in text or not text else f"{text},")
+    sizes = ["T", *sizes] if place.timed else sizes
+    return Buffer(name, f"{sizes[0]}," if len(sizes) == 1 else ", ".join(sizes))

@@ -99,9 +99,9 @@ class _Builder:
             for one in self.stage.sums
             if (split := found[one.name]) is not None
         ]
-        totals = [self._total(one) for one in self.stage.sums if self.stage.parts and one.name not in self.tiled]
-        self.totalled = {one.name for one in totals} if kind == "totals" else set()
         self.variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
+        totals = [self._total(one) for one in self.stage.sums] if kind == "totals" else []
+        self.totalled = {one.name for one in totals}
         blocks = tuple(block for block in self._blocks() if block.lines)
         at, inside, extent = self._point(kind)
         sizes = tuple(self._sizes([*at, inside, *_texts(blocks, products, totals)]))
@@ -117,7 +117,7 @@ class _Builder:
             in_parts=self.stage.parts,
             tile=tile_for([one.groups for one in products], self.phase.every_step) if products else None,
             products=tuple(products),
-            totals=tuple(totals) if kind == "totals" else (),
+            totals=tuple(totals),
             at=at,
             inside=inside,
             blocks=blocks,
@@ -153,9 +153,7 @@ class _Builder:
 
     def _total(self, one: Sum) -> Total:
         block = block_index(one.array)
-        variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
-        flat = unravel(one.over, DEPTH, {index: self._size(index) for index in one.over})
-        variables |= {group: text if text == DEPTH else f"({text})" for group, text in flat.items()}
+        variables = {**self.variables, **self._unravelled(one)}
         if block is not None:
             variables[(block,)] = BLOCK
         term = operand(one.body, variables, self.memory.phases, self._fetch)
@@ -163,35 +161,46 @@ class _Builder:
         return Total(one.name, comment, int(block.dim) if block is not None else 1, term, self._bound(one))
 
     def _loop(self, one: Sum) -> Iterator[str]:
-        """A sum as a loop of one thread."""
+        """A sum as a loop of one thread; of a sum in parts, over one part."""
         variables = dict(self.variables)
-        variables.update({(index,): variable(index) for index in one.over})
+        if PARTS in one.array.sizes:
+            variables |= self._unravelled(one)
+            part = f"Part({self._bound(one)}, parts)"
+            heads = [f"for (Index {DEPTH} = {part}.begin; {DEPTH} < {part}.end; ++{DEPTH})"]
+        else:
+            variables |= {(index,): variable(index) for index in one.over}
+            heads = [self._loop_head(one, index) for index in one.over]
+        block = block_index(one.array)
         for suffix, label in _blocks_of(one.array):
-            block = block_index(one.array)
             here = {**variables, (block,): str(label)} if block is not None else variables
-            term = operand(one.body, here, self.memory.phases, self._fetch)
             yield f"Real {one.name}{suffix} = 0;"
-            for depth, index in enumerate(one.over):
-                at, bound = variable(index), self._size(index)
-                if depth == 0 and one.name.endswith(AFTER):
-                    bound = f"({LAST_STEP} ? 0 : {bound})"
-                yield f"{'    ' * depth}for (Index {at} = 0; {at} < {bound}; ++{at})"
-            yield f"{'    ' * len(one.over)}{one.name}{suffix} += {term};"
+            yield from (f"{'    ' * depth}{head}" for depth, head in enumerate(heads))
+            term = operand(one.body, here, self.memory.phases, self._fetch)
+            yield f"{'    ' * len(heads)}{one.name}{suffix} += {term};"
+
+    def _loop_head(self, one: Sum, index: Index) -> str:
+        at, bound = variable(index), self._size(index)
+        if one.name.endswith(AFTER) and index == one.over[0]:
+            bound = f"({LAST_STEP} ? 0 : {bound})"
+        return f"for (Index {at} = 0; {at} < {bound}; ++{at})"
+
+    def _unravelled(self, one: Sum) -> dict[Group, str]:
+        """The summed indices as expressions in one number, ``k``."""
+        flat = unravel(one.over, DEPTH, {index: self._size(index) for index in one.over})
+        return {group: text if text == DEPTH else f"({text})" for group, text in flat.items()}
 
     # -- statements ------------------------------------------------------------------------------------------------
 
     def _blocks(self) -> Iterator[Block]:
-        loops = [line for one in self.stage.sums if not self._is_ready(one.name) for line in self._loop(one)]
+        apart = [one for one in self.stage.sums if self._ready(one.name, None) is None]
+        loops = [line for one in apart for line in self._loop(one)]
         self.local = {one.name for one in self.stage.sums}
         statements = [block for one in self.stage.equations for block in self._equation(one)]
         stored = [line for one in self.stage.sums if PARTS in one.array.sizes for line in self._store_sum(one)]
-        yield Block((), tuple(self.loads.values()))
+        yield Block((), tuple(f"const Real {name} = {text};" for name, text in self.loads.items()))
         yield Block((), tuple(loops))
         yield from statements
         yield Block((), tuple(stored))
-
-    def _is_ready(self, name: str) -> bool:
-        return name in self.tiled | self.totalled
 
     def _equation(self, equation: Equation) -> Iterator[Block]:
         """The statements of an equation under its comments, block by block where it is stacked."""
@@ -216,24 +225,31 @@ class _Builder:
         name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
         own = array.labels.index(leaf.label) if leaf.label else label if _has_block(leaf, array) else None
         suffix = f"_{array.labels[own]}" if own is not None else ""
+        if ready := self._ready(name, own):
+            return ready
+        if name in self.local:
+            return spelled(f"{name}{suffix}")
+        groups = tuple(group[-1:] for group in leaf.groups)
+        return self._loaded(f"{name}{suffix}", self._fetched(name, groups, own, self.variables))
+
+    def _ready(self, name: str, block: int | None) -> str | None:
+        """This thread's entry of a sum that all threads of its block have formed together."""
         if name in self.tiled:
-            return f"{name}[{own or 0}][own_row][own_column]"
-        if name in self.totalled:
-            return f"{name}[{own or 0}]"
-        if name not in self.local:
-            groups = tuple(group[-1:] for group in leaf.groups)
-            value = spelled(f"{name}{suffix}")
-            text = f"const Real {value} = {self._fetched(name, groups, own, self.variables)};"
-            if self.loads.setdefault(f"{name}{suffix}", text) != text:
-                raise AssertionError(f"{name}{suffix} is read at two points")
-        return spelled(f"{name}{suffix}")
+            return f"{name}[{block or 0}][own_row][own_column]"
+        return f"{name}[{block or 0}]" if name in self.totalled else None
+
+    def _loaded(self, name: str, text: str) -> str:
+        """The variable that an entry in memory is loaded to; of an array that is read transposed too, a second one."""
+        while self.loads.setdefault(spelled(name), text) != text:
+            name += "_2"
+        return spelled(name)
 
     def _store_sum(self, one: Sum) -> Iterator[str]:
         part = next(index for index in one.array.indices if index.dim == PARTS)
         variables = {**self.variables, (part,): variable(part)}
         groups = tuple(axis.indices[-1:] for axis in one.array.axes)
-        for _, label in _blocks_of(one.array):
-            value = f"{one.name}[{label or 0}]" + ("[own_row][own_column]" if one.name in self.tiled else "")
+        for suffix, label in _blocks_of(one.array):
+            value = self._ready(one.name, label) or f"{one.name}{suffix}"
             yield f"{self._at(one.name, groups, label, variables, write=True)} = {value};"
 
     # -- memory ----------------------------------------------------------------------------------------------------

@@ -92,8 +92,17 @@ class Phases:
         """Whether an array has a value for every step."""
         return name in self._timed
 
+    def _check_parameters(self) -> None:
+        for parameter in self.plan.cell.having("parameter"):
+            if self._has_batch(parameter):
+                where = f"cell {self.plan.cell.name}, parameter {parameter.name}"
+                raise CellError(
+                    f"{where}: parameters along the batch dimension {self.plan.batch} have no place in CUDA"
+                )
+
     @cached_property
     def _timed(self) -> set[str]:
+        self._check_parameters()
         found = {array.name for array in self.plan.cell.inputs if array.role in {"sequence", "state"}}
         for equation in (*self.plan.hoisted, *self.plan.loop, *self.plan.after):
             if equation.name in found or any(entry.name in found for entry in reads(equation)):
