@@ -28,7 +28,7 @@ def forward_comments(phases: Phases, phase: Phase) -> Comments:
     return found
 
 
-def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
+def backward_comments(phases: Phases, phase: Phase, numbers: Mapping[str, str]) -> Comments:
     """Coefficients, cotangents and what arrives from the step after."""
     plan = phases.plan
     found: dict[str, tuple[str, ...]] = {}
@@ -36,7 +36,8 @@ def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
         found[equation.name] = (numbered(equation_text(equation, plan, UNICODE), numbers.get(equation.name)),)
     for arrival in phases.rotation.arrivals:
         found[arrival.seed] = (_arriving(arrival),)
-        found[arrival.result] = _unfinished(arrival, found[arrival.result])
+        if phase.name == "backward_step" and arrival.late and arrival.carried:
+            found[arrival.result] = (*found[arrival.result], "but for the last sum, which is added where it arrives")
     meanings = Meanings(plan, numbers)
     for equation in plan.coefficients:
         form = matrix_form(equation, plan)
@@ -51,7 +52,3 @@ def backward_comments(phases: Phases, numbers: Mapping[str, str]) -> Comments:
 def _arriving(arrival: Arrival) -> str:
     given = f" + {COTANGENT}{arrival.following}[t]" if arrival.given else ""
     return f"{arrival.seed} = {arrival.result} of step t + 1{given}"
-
-
-def _unfinished(arrival: Arrival, text: tuple[str, ...]) -> tuple[str, ...]:
-    return (*text, "but for the sum that the next turn adds") if arrival.late and arrival.carried else text

@@ -79,7 +79,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
 
 
 def _comments(phases: Phases, phase: Phase, numbers: Mapping[str, str]) -> Comments:
-    return forward_comments(phases, phase) if phase in phases.forward else backward_comments(phases, numbers)
+    return forward_comments(phases, phase) if phase in phases.forward else backward_comments(phases, phase, numbers)
 
 
 def _phase(phase: Phase, memory: Memory, comments: Comments) -> PhaseCode:
