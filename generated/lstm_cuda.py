@@ -525,16 +525,21 @@ def _driver() -> Any:
         ) from error
     try:
         driver.init()
-    except driver.Error as error:
-        raise CudaUnavailable(f"this module needs an NVIDIA GPU and its driver: {error}") from error
-    if driver.Context.get_current() is None:
-        if threading.current_thread() is not threading.main_thread():
-            raise CudaUnavailable("this thread has no CUDA context: push one, see pycuda.driver.Context.push")
-        import pycuda.autoprimaryctx  # noqa: F401 (imported for what it does: it makes the primary context current)
-
         if driver.Context.get_current() is None:
-            pycuda.autoprimaryctx.context.push()
+            _use_primary_context(driver)
+    except (driver.Error, RuntimeError) as error:
+        raise CudaUnavailable(f"this module needs an NVIDIA GPU and its driver: {error}") from error
     return driver
+
+
+def _use_primary_context(driver: Any) -> None:
+    """Make the primary context of the default device (or of CUDA_DEVICE) current, for as long as the process lives."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("a thread other than the main one has to push a context itself: pycuda.driver.Context.push")
+    import pycuda.autoprimaryctx as primary  # importing it retains the context, pushes it, and pops it at exit
+
+    if driver.Context.get_current() is None:
+        primary.context.push()
 
 
 class _Memory:

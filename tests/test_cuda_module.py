@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -300,3 +301,13 @@ def test_lstm_numpy_and_cuda_have_the_same_face() -> None:
     assert lstm_cuda.GATE_ORDER == lstm_numpy.GATE_ORDER
     assert lstm_cuda.Gradients._fields == lstm_numpy.Gradients._fields
     assert lstm_cuda.StepGradients._fields == lstm_numpy.StepGradients._fields
+
+
+def test_another_thread_needs_a_context_of_its_own() -> None:
+    """Broken if the primary context is pushed where nobody pops it: PyCUDA ends the process when the thread ends."""
+    args, _ = lstm()
+    lstm_cuda.forward(*args)
+    with ThreadPoolExecutor(1) as pool:
+        error = pool.submit(lstm_cuda.forward, *args).exception()
+    assert isinstance(error, lstm_cuda.CudaUnavailable)
+    assert "a thread other than the main one has to push a context itself" in str(error)

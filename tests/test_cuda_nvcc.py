@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kernels import ARCHITECTURES, GENERATED, REALS, Compiled, CompileError, compile_kernels, find_nvcc
+from benchmarks.kernels import (
+    ARCHITECTURES,
+    GENERATED,
+    REALS,
+    Compiled,
+    CompileError,
+    check_doubles,
+    compile_kernels,
+    find_nvcc,
+)
 
 NVCC = find_nvcc()
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA toolkit, or pip install '.[nvcc]'")
@@ -15,8 +24,8 @@ needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA to
 @needs_nvcc
 @pytest.mark.parametrize("real", REALS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_kernels_compile_without_warnings_spills_or_doubles(architecture: str, real: str) -> None:
-    """Broken if a kernel warns, keeps a thread's sums in memory, or computes in double where it should not."""
+def test_kernels_compile_without_warnings_or_spills(architecture: str, real: str) -> None:
+    """Broken if a kernel warns, or keeps a thread's sums in memory."""
     assert NVCC is not None
     found = list(compile_kernels(NVCC, GENERATED / "lstm.cu", architecture, real))
     assert {"forward_step", "backward_step"} <= {one.name for one in found}
@@ -25,13 +34,14 @@ def test_kernels_compile_without_warnings_spills_or_doubles(architecture: str, r
 
 
 @needs_nvcc
-def test_a_double_in_a_float_kernel_is_found(tmp_path: Path) -> None:
-    """Broken if the search for doubles finds none where there are some."""
+def test_no_doubles_in_float_kernels(tmp_path: Path) -> None:
+    """Broken if a float kernel computes in double, or the search for doubles finds none where there are some."""
     assert NVCC is not None
-    kernel = 'extern "C" __global__ void __launch_bounds__(32) half(REAL *x) { *x = *x * 0.1; }'
-    Path(tmp_path, "half.cu").write_text(kernel, encoding="utf-8")
+    check_doubles(NVCC, GENERATED / "lstm.cu")
+    kernel = 'extern "C" __global__ void __launch_bounds__(32) tenth(REAL *x) { *x = *x * 0.1; }'
+    Path(tmp_path, "tenth.cu").write_text(kernel, encoding="utf-8")
     with pytest.raises(CompileError, match="a float kernel has a double"):
-        list(compile_kernels(NVCC, tmp_path / "half.cu", "sm_90", "float"))
+        check_doubles(NVCC, tmp_path / "tenth.cu")
 
 
 def test_occupancy_is_what_the_guide_says() -> None:
