@@ -85,9 +85,14 @@ def mutants(files: dict[str, str]) -> Iterator[Mutant]:
             for pattern, replacement in changes:
                 for match in re.finditer(pattern, files[file]):
                     text = files[file][: match.start()] + match.expand(replacement) + files[file][match.end() :]
-                    line = files[file].count("\n", 0, match.start()) + 1
                     if _is_code(files[file], match.start()):
-                        yield Mutant(f"{kind}: {file}:{line}, {match.group().strip()!r}", {**files, file: text})
+                        place = f"{file}:{_place(files[file], match.start())}"
+                        yield Mutant(f"{kind}: {place}, {match.group().strip()!r}", {**files, file: text})
+
+
+def _place(text: str, position: int) -> str:
+    """Line and column."""
+    return f"{text.count(chr(10), 0, position) + 1}:{position - text.rfind(chr(10), 0, position)}"
 
 
 def _is_code(text: str, position: int) -> bool:
