@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -22,14 +23,24 @@ OTHER_NAMES = {"B": "N", "F": "D", "K": "H"}  # a cell may call its dimensions w
 
 
 @cache
+def files(name: str) -> dict[str, str]:
+    """What is generated from a cell."""
+    return render(ALL[name])
+
+
+@cache
 def module(name: str) -> ModuleType:
     """The NumPy module of a cell."""
     if name in CELLS:
         return importlib.import_module(f"generated.{name}_numpy")
-    ((file, text),) = render(ALL[name]).items()
-    made = ModuleType(file.removesuffix(".py"))
-    sys.modules[made.__name__] = made
-    exec(compile(text, file, "exec"), made.__dict__)  # the module is our own, rendered a moment ago
+    return module_of(f"{name}_numpy", files(name))
+
+
+def module_of(name: str, texts: Mapping[str, str]) -> ModuleType:
+    """The module of one of the generated files."""
+    made = ModuleType(name)
+    sys.modules[name] = made
+    exec(compile(texts[f"{name}.py"], name, "exec"), made.__dict__)  # our own, rendered a moment ago
     return made
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from derive.cells import CELLS
+from derive.emit.cuda.module import cuda_module
 from derive.emit.files import compare, render_all, write
-from derive.emit.numpy_module import numpy_module
+from derive.emit.numpy.module import numpy_module
 from derive.errors import CellError, HandgradError
 from derive.printing import environment
 from derive.program import Array, Equation, Program
@@ -31,7 +32,7 @@ def test_the_committed_files_are_current(files: dict[str, str]) -> None:
 
 
 def test_drift_orphans_and_gaps_are_found(files: dict[str, str], tmp_path: Path) -> None:
-    assert write(files, tmp_path) == ["lstm_numpy.py"]
+    assert sorted(write(files, tmp_path)) == ["lstm.cu", "lstm_cuda.py", "lstm_numpy.py"]
     assert write(files, tmp_path) == []
     assert compare(files, tmp_path).diffs == ()
     target = tmp_path / "lstm_numpy.py"
@@ -52,7 +53,7 @@ def test_a_failed_write_leaves_nothing_half_written(files: dict[str, str], tmp_p
     """Broken if a file that cannot be replaced is lost, or a temporary file stays behind."""
     (tmp_path / "lstm_numpy.py").mkdir()
     with pytest.raises(HandgradError, match="cannot write to"):
-        write(files, tmp_path)
+        write({"lstm_numpy.py": files["lstm_numpy.py"]}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["lstm_numpy.py"]
 
 
@@ -67,17 +68,18 @@ def test_the_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
-        outputs.append((folder / "lstm_numpy.py").read_bytes())
-    assert outputs[0] == outputs[1] == (ROOT / "generated" / "lstm_numpy.py").read_bytes()
+        outputs.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert outputs[0] == outputs[1] == {name: (ROOT / "generated" / name).read_bytes() for name in outputs[0]}
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_the_example_cells_render(name: str) -> None:
     """Every line of generated code fits a page and compiles."""
-    ((_, text),) = render_all([EXAMPLES[name]]).items()
-    compile(text, name, "exec")
-    assert max(map(len, text.splitlines())) <= 120
-    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    for file, text in render_all([EXAMPLES[name]]).items():
+        if file.endswith(".py"):
+            compile(text, name, "exec")
+        assert max(map(len, text.splitlines())) <= 120
+        assert not [line for line in text.splitlines() if line != line.rstrip()]
 
 
 def test_a_name_that_generated_code_needs_is_refused() -> None:
@@ -85,6 +87,13 @@ def test_a_name_that_generated_code_needs_is_refused() -> None:
     cell = Program("odd", (Array("x", ()),), (Equation(taken, Array("x", ()).tensor.expr),), ("tape",))
     with pytest.raises(CellError, match="cell odd: generated code needs the name 'tape' itself"):
         numpy_module(cell, {})
+
+
+def test_a_name_that_cuda_needs_is_refused() -> None:
+    taken = Array("blockIdx", ())
+    cell = Program("odd", (Array("x", ()),), (Equation(taken, Array("x", ()).tensor.expr),), ("blockIdx",))
+    with pytest.raises(CellError, match="cell odd: generated CUDA needs the name 'blockIdx' itself"):
+        cuda_module(cell, {})
 
 
 def test_templates_are_strict() -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from derive.emit.numpy_module import numpy_module
+from derive.emit.cuda.module import cuda_module
+from derive.emit.numpy.module import numpy_module
 from derive.errors import HandgradError
 from derive.printing import environment, replace_file
 from derive.program import Program
@@ -18,8 +19,17 @@ HERE = "__init__.py"  # the one file in generated/ that is not generated
 
 def render(cell: Program) -> dict[str, str]:
     """The text of every file that is generated from a cell, by file name."""
-    template = environment().get_template("numpy/cell_numpy.py.jinja")
-    return {f"{cell.name}_numpy.py": template.render(numpy_module(cell, equation_numbers(cell)))}
+    numbers = equation_numbers(cell)
+    cuda = cuda_module(cell, numbers)
+    return {
+        f"{cell.name}_numpy.py": _text("numpy/cell_numpy.py.jinja", numpy_module(cell, numbers)),
+        f"{cell.name}.cu": _text("cuda/cell.cu.jinja", cuda),
+        f"{cell.name}_cuda.py": _text("cuda/cell_cuda.py.jinja", cuda),
+    }
+
+
+def _text(template: str, context: Mapping[str, object]) -> str:
+    return environment().get_template(template).render(context)
 
 
 def render_all(cells: Iterable[Program], progress: Callable[[str], None] = lambda _: None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sympy import Expr, Function, KroneckerDelta, Mul
 
 from derive.index import Entry, Index, Sigma
-from derive.matrix import natural_groups
+from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
 from derive.tensor import Size
 
@@ -60,7 +60,9 @@ def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[
                 continue
             lifted = _equation_for(expr, equation, current, {e.name for e in equations})
             equations.append(lifted)
-            equation = replace(equation, value=equation.value.xreplace({expr: _entry_for(expr, lifted, current)}))
+            equation = replace(
+                equation, value=equation.value.xreplace({expr: _entry_for(expr, lifted, equation, current)})
+            )
         equations.append(equation)
     return replace(program, equations=tuple(equations))
 
@@ -89,14 +91,21 @@ def _equation_for(expr: Expr, user: Equation, program: Program, taken: set[str])
     while name in taken | set(program.arrays):
         count += 1
         name = f"{stem}_{count}"
-    groups = natural_groups(expr, program)
+    groups = _groups(expr, user, program)
     array = Array(name, tuple(_size(group, program) for group in groups))
     standing = dict(zip((i for g in groups for i in g), array.indices, strict=True))
     return Equation(array, tidy(expr.xreplace(standing), array.indices))
 
 
-def _entry_for(expr: Expr, lifted: Equation, program: Program) -> Entry:
-    return Entry(lifted.name, *(index for group in natural_groups(expr, program) for index in group))
+def _entry_for(expr: Expr, lifted: Equation, user: Equation, program: Program) -> Entry:
+    return Entry(lifted.name, *(index for group in _groups(expr, user, program) for index in group))
+
+
+def _groups(expr: Expr, user: Equation, program: Program) -> tuple[Group, ...]:
+    """The free indices of a part in the order of its user's axes, so that what begins with the batch stays so."""
+    order = [axis.indices for axis in user.array.axes]
+    groups = natural_groups(expr, program)
+    return tuple(sorted(groups, key=lambda group: order.index(group) if group in order else len(order)))
 
 
 def _size(group: tuple[Index, ...], program: Program) -> Size:

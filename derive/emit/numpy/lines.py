@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from derive.emit.layout import Block, Buffer, stack_of
-from derive.emit.statements import Scratch
+from derive.emit.numpy.statements import Scratch
 from derive.emit.storage import Storage
 from derive.matrix import Form
 from derive.plan.schedule import Schedule

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from derive.calculus import COTANGENT, SEED
-from derive.emit.coefficients import CoefficientCode, coefficient_code
 from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, sizes_text, split_text, stack_of
-from derive.emit.lines import (
+from derive.emit.numpy.coefficients import CoefficientCode, coefficient_code
+from derive.emit.numpy.lines import (
     forward_names,
     matmul_line,
     row_names,
@@ -24,7 +24,8 @@ from derive.emit.lines import (
     total_line,
     words,
 )
-from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.numpy.statements import Compiler, Scratch, Target
+from derive.emit.signature import last_name, whole_name
 from derive.emit.storage import Storage
 from derive.index import Entry
 from derive.matrix import matrix_form
@@ -83,16 +84,6 @@ class Memory:
 
     def aliases(self, name: str) -> frozenset[str]:
         return frozenset(other for other, place in self.home.items() if place == self.home.get(name))
-
-
-def whole_name(output: str) -> str:
-    """What ``backward`` calls the given cotangent of an output for all t; plain dh is the loop's."""
-    return f"{COTANGENT}{output}_all"
-
-
-def last_name(state: str) -> str:
-    """What ``backward`` calls the given cotangent of a last state."""
-    return f"{COTANGENT}{state}_last"
 
 
 def backward_code(plan: Schedule, numbers: Mapping[str, str]) -> BackwardCode:

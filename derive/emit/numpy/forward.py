@@ -17,8 +17,8 @@ from derive.emit.layout import (
     split_text,
     stack_of,
 )
-from derive.emit.lines import matmul_line, row_names, rows_line, scratch_buffers, step_name, total_line, words
-from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.numpy.lines import matmul_line, row_names, rows_line, scratch_buffers, step_name, total_line, words
+from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
 from derive.matrix import Form, matrix_form
 from derive.plan.schedule import Schedule

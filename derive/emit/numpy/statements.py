@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from derive.emit.expressions import expanded, number, transposed
+from derive.emit.numpy.expressions import expanded, number, transposed
 from derive.matrix import Form, Group
 from derive.show import Names
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from derive.calculus import COTANGENT, SEED
-from derive.emit.layout import Block, Buffer, block_axis, blocks_text, sizes_text, stack_of
-from derive.emit.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
-from derive.emit.statements import Compiler, Scratch, Target
+from derive.emit.layout import Block, Buffer, blocks_text, sizes_text, stack_of
+from derive.emit.meanings import Meanings
+from derive.emit.numpy.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
+from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
-from derive.index import Entry
 from derive.matrix import matrix_form
-from derive.plan.schedule import Schedule, names_in
+from derive.plan.schedule import Schedule
 from derive.program import Equation
-from derive.show import UNICODE, form_text
 
 
 @dataclass(frozen=True)
@@ -56,53 +54,14 @@ class _Coefficients:
     def _blocks(self, equation: Equation, scratch: Scratch) -> Iterator[Block]:
         """The statements of a coefficient, block by block where it is stacked."""
         compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
-        form = matrix_form(equation, self.plan)
+        form, meanings = matrix_form(equation, self.plan), Meanings(self.plan, self.numbers)
         if form.op != "stack":
-            comment = self._meaning(equation.name, None, form_text(form, UNICODE))
+            comment = meanings.text(equation.name, None, form)
             yield Block((comment,), tuple(compiler.assign(form, Target(equation.name))))
             return
         for label, part in zip(equation.array.labels, form.args, strict=True):
-            comment = self._meaning(equation.name, label, form_text(part, UNICODE))
+            comment = meanings.text(equation.name, label, part)
             yield Block((comment,), tuple(compiler.assign(part, Target(f"{equation.name}_{label}"))))
-
-    def _meaning(self, name: str, label: str | None, text: str) -> str:
-        """``eq 3, eq 7: J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)``, numbers being the notes' equations in it."""
-        user = next(e for e in self.plan.recurrence if name in names_in((e,)))
-        block = f"_{label}" if label else ""
-        numbers = ", ".join(self._numbers_of(user.name, label, set()))
-        wrt = user.name.removeprefix(COTANGENT)
-        meaning = f"{name}{block} = ∂{self._source(user, name, label)}/∂{wrt}{block} = {text}"
-        return f"{numbers}: {meaning}" if numbers else meaning
-
-    def _source(self, user: Equation, name: str, label: str | None) -> str:
-        """The array whose cotangent a coefficient multiplies."""
-        form = matrix_form(user, self.plan)
-        if label is not None and form.op == "stack":
-            form = form.args[user.array.labels.index(label)]
-        terms = form.args if form.op == "add" else (form,)
-        for term in terms:
-            arrays = [str(part.value) for part in (term.args or (term,)) if part.op == "array"]
-            if name in arrays:
-                others = [a for a in arrays if self.plan.arrays[a].role == "cotangent"]
-                return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"
-        return "?"
-
-    def _numbers_of(self, name: str, label: str | None, seen: set[str]) -> list[str]:
-        """The notes' numbers of a cotangent and of those that were folded into it."""
-        own = self.numbers.get(f"{name}_{label}" if label else name)
-        found = [own] if own else []
-        kept = {e.name for e in self.plan.recurrence}
-        value = self.plan.step.definitions[name].value
-        if label is not None:
-            outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
-            value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
-        for entry in sorted(value.atoms(Entry), key=str):
-            inner = entry.name
-            if inner in self.plan.step.definitions and inner not in kept | seen:
-                array = self.plan.step.arrays[inner]
-                if array.role == "cotangent":
-                    found = [*self._numbers_of(inner, None, seen | {inner}), *found]
-        return sorted(dict.fromkeys(found), key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])
 
     def _names(self, blocks: Sequence[Block], scratch: Scratch) -> Iterator[str]:
         """What the names in the coefficients' statements are, for the steps of a chunk."""

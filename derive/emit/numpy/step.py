@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from derive.calculus import speaker, vjp
-from derive.emit.expressions import expression
 from derive.emit.layout import Block, stack_of
+from derive.emit.numpy.expressions import expression
+from derive.emit.signature import numbered
 from derive.index import Entry
 from derive.matrix import matrix_form
 from derive.plan.lift import lift_calls
@@ -87,7 +88,3 @@ def _backward(equation: Equation, program: Program, derived: Program, numbers: M
         yield Block((numbered(text, numbers.get(name)),), (f"{name} = {expression(part, _names)}",))
     line = f"{array.name} = np.concatenate([{', '.join(names)}], axis={form.positions[0]})"
     yield Block((f"{array.name} = [{', '.join(names)}]",), (line,))
-
-
-def numbered(text: str, number: str | None) -> str:
-    return f"{number}: {text}" if number else text

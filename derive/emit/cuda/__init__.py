@@ -1,0 +1,1 @@
+"""From a plan to CUDA: kernels in C++ and the PyCUDA module that launches them."""

@@ -1,0 +1,55 @@
+"""The device memory that the host allocates: what stages store, by the object whose attribute it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from derive.emit.cuda.addresses import count_text
+from derive.emit.cuda.memory import Memory, Place
+from derive.emit.cuda.phases import BEFORE, Phase
+from derive.emit.layout import Buffer, sizes_text
+from derive.index import Stack
+from derive.plan.sums import PARTS
+from derive.program import Array
+
+
+def forward_buffers(memory: Memory, owner: str) -> list[Buffer]:
+    """The memory of the forward pass that belongs to ``tape`` or ``scratch``."""
+    storage = memory.phases.storage
+    found: dict[str, Buffer] = {}
+    if owner == "tape":
+        for name, activation in storage.activations.items():
+            gates = storage.gates_buffer(name)
+            found[gates] = Buffer(gates, f"T, {sizes_text(activation.stack)}", ", ".join(activation.names))
+    for array in _stored(memory, memory.phases.forward):
+        stem = array.name.removesuffix(BEFORE)
+        place = memory.place(array.name)
+        if place.owner == f"{owner}.{stem}":
+            found.setdefault(stem, _buffer(place))
+    return list(found.values())
+
+
+def backward_buffers(memory: Memory) -> list[Buffer]:
+    """The memory of the backward pass beside its results."""
+    stored = [array for array in _stored(memory, memory.phases.backward) if array.name in memory.backward]
+    places = [memory.place(array.name) for array in stored]
+    return [_buffer(place, memory.phases.plan.batch) for place in places if place.owner.startswith("buffers.")]
+
+
+def _stored(memory: Memory, phases: Iterable[Phase]) -> Iterator[Array]:
+    """The arrays that stages store, in order."""
+    for phase in phases:
+        for stage in phase.stages:
+            yield from (array for array in stage.produced if array.name in memory.phases.in_memory)
+
+
+def _buffer(place: Place, batch: str = "") -> Buffer:
+    name, array = place.owner.partition(".")[2], place.array
+    sizes = sizes_text(array).split(", ") if array.sizes else []
+    if PARTS in array.sizes:
+        points = count_text(s.dim if isinstance(s, Stack) else s for s in array.sizes[1:])
+        sizes[0] = f"_parts(T * {batch}, {points})"
+    if place.offset:
+        return Buffer(name, ", ".join(["T + 1", *sizes]), f"{name}[0] is {name}0, {name}[t + 1] that of step t")
+    sizes = ["T", *sizes] if place.timed else sizes
+    return Buffer(name, f"{sizes[0]}," if len(sizes) == 1 else ", ".join(sizes))

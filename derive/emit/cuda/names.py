@@ -1,0 +1,40 @@
+"""Names in the generated CUDA files: those that they need themselves, and those that C++ does not allow."""
+
+from __future__ import annotations
+
+from derive.emit.signature import dim_names
+from derive.errors import CellError
+from derive.program import Program
+
+_CPP_KEYWORDS = """
+    alignas alignof and asm auto bitand bitor bool break case catch char class compl const constexpr continue
+    decltype default delete do double else enum explicit export extern false float for friend goto if inline int
+    long mutable namespace new noexcept not nullptr operator or private protected public register return short
+    signed sizeof static struct switch template this throw true try typedef typename union unsigned using virtual
+    void volatile while xor
+"""
+_IN_KERNELS = """
+    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums exp fabs gridDim
+    inside k last_step left_tile own_column own_row part parts power right_tile rows sigmoid tanh threadIdx
+"""
+_IN_HOST = """
+    Any T arguments array buffers cache calls driver dtype given gpu gradients np range scratch sizes stream tape t
+    workspace
+"""
+_ENDINGS = ("_after", "_before", "_given", "_parts")
+_BEGINNINGS = ("at_", "sum_")
+
+
+def check_names(derived: Program) -> None:
+    """Raise a CellError if an array or a dimension has a name that is taken."""
+    taken = {*_IN_KERNELS.split(), *_IN_HOST.split()}
+    dims = dim_names(derived)
+    for name in (*derived.arrays, *dims):
+        both = name in derived.arrays and name in dims
+        if name in taken or both or name.endswith(_ENDINGS) or name.startswith(_BEGINNINGS):
+            raise CellError(f"cell {derived.name}: generated CUDA needs the name {name!r} itself")
+
+
+def spelled(name: str) -> str:
+    """The name of an entry in C++; ``do``, the cotangent of o, is a keyword there."""
+    return f"{name}_t" if name in _CPP_KEYWORDS.split() else name

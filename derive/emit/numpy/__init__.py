@@ -1,0 +1,1 @@
+"""From a plan to NumPy: the text of a cell's NumPy module."""

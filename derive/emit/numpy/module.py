@@ -1,0 +1,117 @@
+"""Everything that the NumPy template prints, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
+
+from derive.calculus import vjp
+from derive.emit.layout import Block
+from derive.emit.numpy.backward import BackwardCode, backward_code
+from derive.emit.numpy.forward import ForwardCode, forward_code
+from derive.emit.numpy.lines import words
+from derive.emit.numpy.step import step_code
+from derive.emit.signature import (
+    backward_texts,
+    columns,
+    dim_names,
+    documentation,
+    last_states,
+    sequence_signature,
+    step_signature,
+)
+from derive.errors import CellError
+from derive.plan.schedule import schedule
+from derive.program import Program
+
+_UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
+_RESERVED = {
+    *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "gradients", "max", "np",
+    "range", "scratch", "sizes", "slice", "steps", "stop", "tape", "workspace", "zip",
+}  # fmt: skip
+
+
+def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
+    """What the template of a cell's NumPy module needs.
+
+    Args:
+        numbers: the notes' equation numbers by cotangent, e.g. ``{"dc": "eq 2", "da_i": "eq 7"}``.
+
+    Raises:
+        CellError: for a name that generated code needs itself.
+    """
+    derived = vjp(cell)
+    _check_names(derived)
+    plan = schedule(cell)
+    forward, backward = forward_code(plan), backward_code(plan, numbers)
+    return {
+        **documentation(cell, derived),
+        **_step(cell, derived, numbers),
+        **sequence_signature(cell),
+        "result_sources": ", ".join(_result_sources(cell)),
+        **_forward(forward),
+        **_backward(cell, backward),
+        "ufuncs": ", ".join(_ufuncs(forward, backward)),
+    }
+
+
+def _check_names(derived: Program) -> None:
+    dims = dim_names(derived)
+    for name in (*derived.arrays, *dims):
+        if name in _RESERVED or (name in derived.arrays and name in dims):
+            raise CellError(f"cell {derived.name}: generated code needs the name {name!r} itself")
+
+
+def _step(cell: Program, derived: Program, numbers: Mapping[str, str]) -> dict[str, object]:
+    code = step_code(cell, numbers)
+    return {
+        **step_signature(cell, derived),
+        "step": code,
+        "backward_equations": columns(backward_texts(cell, derived, numbers)),
+        "step_cache_names": wrap(", ".join([*code.cache, "sizes", "dtype"]), width=100),
+    }
+
+
+def _result_sources(cell: Program) -> Iterator[str]:
+    """Where the results of ``forward`` are."""
+    following = {state.next for state in cell.having("state")}
+    yield from (f"tape.{name}[1:]" if name in following else f"tape.{name}" for name in cell.outputs)
+    yield from (f"tape.{name}[T]" for name in last_states(cell))
+
+
+def _forward(code: ForwardCode) -> dict[str, object]:
+    return {"forward": code, "tape": code.tape, "scratch": code.scratch}
+
+
+def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
+    plain = [array.name for array in cell.inputs if array.role != "state"]
+    sources = Block((), tuple(source for _, source in code.loop.pairs))
+    coefficients = words((*code.coefficients.blocks, Block((), code.coefficients.names)))
+    rest = words((*code.loop.blocks, *code.deferred, sources))
+    kept = [name for name in plain if name in coefficients | rest]
+    return {
+        "backward": code,
+        "kept_inputs": kept,
+        "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "workspace", "calls"]),
+        "coefficient_bindings": [
+            *_from_cache([*(name for name in kept if name in coefficients), "tape"]),
+            *code.coefficients.names,
+        ],
+        "backward_bindings": _from_cache([*(name for name in kept if name in rest), "tape"]),
+        "backward_setup": [*code.start, *code.setup],
+        "backward_buffers": code.buffers,
+    }
+
+
+def _from_cache(names: Sequence[str]) -> list[str]:
+    return [f"{', '.join(names)} = {', '.join(f'cache.{name}' for name in names)}"]
+
+
+def _ufuncs(forward: ForwardCode, backward: BackwardCode) -> list[str]:
+    blocks = (
+        *forward.hoisted, *forward.loop.blocks, *forward.after,
+        *backward.coefficients.blocks, *backward.loop.blocks, *backward.deferred,
+        Block((), (*forward.setup, *backward.start)),
+    )  # fmt: skip
+    used = words(blocks)
+    return [name for name in _UFUNCS if name in used]

@@ -1,0 +1,107 @@
+"""Sums apart from pointwise work: every Σ of an equation under a name of its own, and each of them only once.
+
+Pointwise equations can share a loop; a Σ reads what other points computed, so it is what everybody waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr, Mul, Symbol
+
+from derive.index import Dim, Entry, Index, Sigma, Stack
+from derive.program import Array, Equation, tidy
+
+PARTS = Symbol("parts", integer=True, positive=True)
+"""How many pieces a sum over all steps of all sequences is cut into."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """``array[indices] = Σ_over body``; the array has one value per point of its equation's domain."""
+
+    array: Array
+    body: Expr
+    over: tuple[Index, ...]
+
+    @property
+    def name(self) -> str:
+        return self.array.name
+
+    @property
+    def value(self) -> Expr:
+        return Sigma(self.body, *self.over)
+
+
+def points(array: Array) -> tuple[Index, ...]:
+    """The indices that tell the entries of an array apart, but for block labels: one thread has all blocks."""
+    return tuple(axis.indices[-1] for axis in array.axes if axis.indices[-1].dim != PARTS)
+
+
+def block_index(array: Array) -> Index | None:
+    """The index over the block labels of an array."""
+    return next((axis.indices[0] for axis in array.axes if isinstance(axis.size, Stack)), None)
+
+
+def name_sums(equations: Iterable[Equation]) -> list[Equation | Sum]:
+    """The equations with their sums in front of them, equal ones once, factors that are not summed outside."""
+    known: dict[tuple[tuple[Index, ...], Expr], Sum] = {}
+    result: list[Equation | Sum] = []
+    for equation in equations:
+        uses: dict[Expr, Expr] = {}
+        for total in _outermost(equation.value):
+            outside, body = _factored(total)
+            array = _array(equation, body, f"sum_{equation.name}{_number(equation.name, known.values())}")
+            renamed = tidy(Sigma(body, *total.indices), array.indices)
+            key = (array.indices, renamed)
+            if key not in known:
+                known[key] = Sum(array, renamed.body, renamed.indices)
+                result.append(known[key])
+            uses[total] = outside * Entry(known[key].name, *known[key].array.indices)
+        result.append(Equation(equation.array, equation.value.xreplace(uses)))
+    return result
+
+
+def _outermost(expr: Expr) -> list[Sigma]:
+    if isinstance(expr, Sigma):
+        return [expr]
+    return [found for part in sorted(expr.args, key=str) for found in _outermost(part)] if expr.has(Sigma) else []
+
+
+def _factored(total: Sigma) -> tuple[Expr, Expr]:
+    """(factors without a summed index, the rest)."""
+    factors = Mul.make_args(total.body)
+    inside = [f for f in factors if set(total.indices) & f.free_symbols]
+    return Mul(*(f for f in factors if f not in inside)), Mul(*inside)
+
+
+def _array(equation: Equation, body: Expr, name: str) -> Array:
+    """An array for a sum: of its equation's shape, without blocks where they are all the same."""
+    block = block_index(equation.array)
+    if block is None or block in body.free_symbols:
+        return Array(name, equation.array.sizes)
+    return Array(name, tuple(s.dim if isinstance(s, Stack) else s for s in equation.array.sizes))
+
+
+def _number(name: str, sums: Iterable[Sum]) -> str:
+    count = sum(one.name.startswith(f"sum_{name}") for one in sums)
+    return f"_{count + 1}" if count else ""
+
+
+def in_parts(sums: Sequence[Equation | Sum], batch: str) -> list[Equation | Sum]:
+    """Sums over all rows cut into parts that are summed side by side, and then the sum of the parts in order."""
+    result: list[Equation | Sum] = []
+    for one in sums:
+        if isinstance(one, Sum) and any(_is(index.dim, batch) for index in one.over):
+            pieces = Array(f"{one.name.removeprefix('sum_')}_parts", (PARTS, *one.array.sizes))
+            part = pieces.indices[0]
+            result.append(Sum(pieces, one.body, one.over))
+            result.append(Sum(one.array, Entry(pieces.name, *pieces.indices), (part,)))
+        else:
+            result.append(one)
+    return result
+
+
+def _is(dim: Dim, name: str) -> bool:
+    return str(dim) == name

@@ -1,0 +1,176 @@
+"""Cells whose sums are of kinds that those of ``example_cells`` lack, for the generality of the CUDA emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from derive.cell import Cell, dims, parameter, sequence, sigmoid, stack, state, tanh
+from derive.program import Program
+from tests.modules import Sizes
+
+N, D, H, P, K = dims("N D H P K")
+four = stack("igfo", H)
+# Rows enough for sums in two parts.
+SIZES: Sizes = {"T": 5, "N": 13, "D": 3, "H": 2, "P": 4, "K": 2}
+
+
+class Projection(Cell):
+    """A state of another size than the cell's inside: two stages for every step."""
+
+    x = sequence(N, D)
+    r_prev = state(N, P)
+    c_prev = state(N, H)
+    W_x = parameter(D, four)
+    W_r = parameter(P, four)
+    b = parameter(four)
+    W_p = parameter(H, P)
+
+    a = x @ W_x + r_prev @ W_r + b
+    i = sigmoid(a.i)
+    g = tanh(a.g)
+    f = sigmoid(a.f)
+    o = sigmoid(a.o)
+    c = f * c_prev + i * g
+    m = o * tanh(c)
+    r = m @ W_p
+    outputs = ("r",)
+
+
+class Scalar(Cell):
+    """A parameter without axes, whose gradient is a sum over everything; a third, exactly."""
+
+    x = sequence(N, H)
+    s_prev = state(N, H)
+    w = parameter()
+    v = parameter(H)
+
+    s = tanh(w * s_prev + v * x) / 3
+    outputs = ("s",)
+
+
+class Skip(Cell):
+    """An output that is begun before the loop and completed after it."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+    U = parameter(H, H)
+    V = parameter(H, K)
+    Q = parameter(D, K)
+    e = parameter(K)
+
+    h = tanh(x @ W + h_prev @ U)
+    y = sigmoid(h @ V + x @ Q + e)
+    outputs = ("y",)
+
+
+class Tied(Cell):
+    """Equations of parameters alone, a parameter used as it is and transposed."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+    U = parameter(H, H)
+    g = parameter(H)
+
+    S = U @ U.T
+    h = tanh(x @ W + h_prev @ S + g * g)
+    z = h @ W.T
+    outputs = ("z",)
+
+
+class RowStack(Cell):
+    """Blocks along the first axis of a parameter."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    V = parameter(four, D)
+    U = parameter(H, H)
+
+    a = x @ V.T
+    h = tanh(a.i * a.g + a.f * sigmoid(a.o) + h_prev @ U)
+    outputs = ("h",)
+
+
+class Mixed(Cell):
+    """Sums over all steps of which one is a product and one is none, over the same points; a sum with its transpose."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    V = parameter(four, D)
+    Q = parameter(H, D)
+    U = parameter(H, H)
+
+    a = x @ V.T
+    S = U + U.T
+    h = tanh(a.i + a.g * a.f * a.o + x @ Q.T + h_prev @ S)
+    outputs = ("h",)
+
+
+class Attend(Cell):
+    """A number per row: a sum that is no product of matrices, an equation that nothing needs."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+    v = parameter(H)
+    U = parameter(H, H)
+
+    s = h_prev @ v
+    u = x @ W
+    h = tanh(u + h_prev @ U)
+    q = (h * u) @ v
+    outputs = ("q", "h")
+
+
+class Quotient(Cell):
+    """Powers, also negative ones, and a state that is no output but reaches one through a sum."""
+
+    x = sequence(N, H)
+    s_prev = state(N, H)
+    U = parameter(H, H)
+    p = parameter(H)
+
+    s = (x + s_prev @ U) / (1 + p**2) ** 2
+    y = tanh(s) ** 3
+    outputs = ("y",)
+
+
+HARD: dict[str, Program] = {
+    cell.program.name: cell.program for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient)
+}
+
+
+def by_steps(cell: Program, step_forward: object, args: list[np.ndarray]) -> list[np.ndarray]:
+    """The results of ``forward`` by one NumPy step after the other."""
+    assert callable(step_forward)
+    following = list(dict.fromkeys([*cell.outputs, *(s.next for s in cell.having("state"))]))
+    states = {a.name: v for a, v in zip(cell.inputs, args, strict=True) if a.role == "state"}
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in cell.outputs}
+    for t in range(SIZES["T"]):
+        step = [
+            states[a.name] if a.role == "state" else v[t] if a.role == "sequence" else v
+            for a, v in zip(cell.inputs, args, strict=True)
+        ]
+        values = dict(zip(following, step_forward(*step), strict=False))
+        states = {s.name: values[s.next] for s in cell.having("state")}
+        for name in cell.outputs:
+            outputs[name].append(values[name])
+    last = [states[s.name] for s in cell.having("state") if s.next not in cell.outputs]
+    return [*(np.array(outputs[name]) for name in cell.outputs), *last]
+
+
+def complex_steps(
+    cell: Program, step_forward: object, args: list[np.ndarray], cotangents: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The gradients of all arguments, entry by entry, exact to rounding."""
+    for k, argument in enumerate(args):
+        gradient = np.empty_like(argument)
+        for place in np.ndindex(argument.shape):
+            moved = [a.astype(complex) for a in args]
+            moved[k][place] += 1e-30j
+            results = by_steps(cell, step_forward, moved)
+            gradient[place] = sum(float((w * r.imag).sum()) for w, r in zip(cotangents, results, strict=True)) / 1e-30
+        yield gradient

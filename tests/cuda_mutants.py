@@ -1,0 +1,148 @@
+"""Defects planted in the generated kernels and their host module, one at a time, from their real text.
+
+``python -m tests.cuda_mutants FOLDER`` runs the module of a folder against NumPy and exits with 1 and the reason if it
+is wrong: values in several thread orders, or memory beyond its arrays that is not as it was. With ``exact`` behind it,
+arrays have nothing around them, for a sanitizer that watches.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tests import cuda
+from tests.cuda_modules import cotangents_of, excess, load, run, scaled_arguments
+
+CELL = "lstm"
+ORDERS = ("forward", "reverse", "random:5")
+# More than one tile of every kind, none of them full, sums in more than one part; and no steps at all.
+SIZES = ({"T": 5, "N": 18, "D": 35, "H": 18}, {"T": 0, "N": 2, "D": 3, "H": 4})
+GUARD = 2048  # numbers on either side of an array: NaNs with bits that no computation gives them
+MARK = np.uint64(0xFFF0_0000_0000_0001)
+
+# kind: (pattern, replacement); every match of the pattern is one defect.
+IN_KERNELS: dict[str, list[tuple[str, str]]] = {
+    "a barrier that is missing": [(r"__syncthreads\(\);", ";")],
+    "an index off by one in memory": [(r"(?<=\w_)\[", "[1 + ")],
+    "an index off by one in shared memory": [
+        (r"((?:left|right)_tile\[depth\])\[(?!LEFT|RIGHT)", r"\1[1 + "),
+        (r"(column_sums\[thread(?:Idx\.y)?\])\[", r"\1[1 + "),
+    ],
+    "a bound that is not checked": [
+        (r"k < part\.end && (?=row|column)", ""),
+        (r"inside && (?=k)", ""),
+        (r" && row < rows", ""),
+        (r" && column < columns", ""),
+        (r"if \(!\(.*\)\)\n\s*(?:continue|return);", ""),
+    ],
+    "a gate that is another": [
+        (r"sum_a\[0\]", "sum_a[1]"),
+        (r"sum_a\[([123])\]", "sum_a[0]"),
+        (r"(?<= = )sigmoid\(", "tanh("),
+        (r"(?<= = )tanh\(", "sigmoid("),
+        (r"(?<= \* )J_a_[igf]", "J_a_o"),
+    ],
+    "a sum that ends too early": [
+        (r"start < part\.end", "start + DEPTH <= part.end"),
+        (r"begin \+ size : terms", "begin + size : terms - 1"),
+        (r"at_parts < parts", "at_parts + 1 < parts"),
+        (r"thread < 8", "thread < 7"),
+        (r"k \+= 8", "k += 9"),
+        (r"last_step \? 0", "false ? 0"),
+    ],
+}
+IN_HOST: dict[str, list[tuple[str, str]]] = {
+    "memory of another step": [
+        (r"\.at\(t \+ 1\)", ".at(t)"),
+        (r"\.at\(t\)", ".at(0)"),
+        (r"(?<=tape\.\w)\.at\(0\)", ".at(1)"),
+        (r"t == T - 1", "False"),
+    ],
+    "a copy that is missing": [(r"(?m)^    gpu\.copy\(.*$", "    pass")],
+    "a launch that is missing": [(r"(?m)^    gpu\.prepare\(.*\)\(", "    (lambda *_: None)(")],
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """The files of a module with one defect; ``name`` says which, and in which line."""
+
+    name: str
+    files: dict[str, str]
+
+
+def mutants(files: dict[str, str]) -> Iterator[Mutant]:
+    """Every defect, one at a time."""
+    for file, kinds in ((f"{CELL}.cu", IN_KERNELS), (f"{CELL}_cuda.py", IN_HOST)):
+        for kind, changes in kinds.items():
+            for pattern, replacement in changes:
+                for match in re.finditer(pattern, files[file]):
+                    text = files[file][: match.start()] + match.expand(replacement) + files[file][match.end() :]
+                    if _is_code(files[file], match.start()):
+                        place = f"{file}:{_place(files[file], match.start())}"
+                        yield Mutant(f"{kind}: {place}, {match.group().strip()!r}", {**files, file: text})
+
+
+def _place(text: str, position: int) -> str:
+    """Line and column."""
+    return f"{text.count(chr(10), 0, position) + 1}:{position - text.rfind(chr(10), 0, position)}"
+
+
+def _is_code(text: str, position: int) -> bool:
+    """Whether a position is not in a C++ comment."""
+    start = text.rfind("\n", 0, position) + 1
+    return not text[start:position].lstrip().startswith("//")
+
+
+def trouble(made: ModuleType, exact: bool = False) -> str | None:
+    """What is wrong with a module's results, if anything is; ``exact``: without looking around its arrays."""
+    guards = [] if exact else _guarded(made)
+    for sizes in SIZES:
+        args = scaled_arguments(CELL, sizes)
+        cotangents = cotangents_of(CELL, args)
+        for order in ORDERS:
+            with cuda.thread_order(order):
+                values = run(made, args, cotangents)
+            if excess(CELL, values, args, cotangents) > 1:
+                return f"wrong values, {order}"
+        for owner in guards:
+            numbers = owner.get()
+            if not (np.all(numbers[:GUARD] == MARK) and np.all(numbers[-GUARD:] == MARK)):
+                return "memory written beyond an array"
+    return None
+
+
+def _guarded(made: ModuleType) -> list[Any]:
+    """Let a module allocate memory with guards on either side; returns what it allocates."""
+    from pycuda import gpuarray
+
+    owners: list[Any] = []
+
+    def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        assert dtype.itemsize == MARK.itemsize
+        owner = gpuarray.to_gpu(np.full(int(np.prod(shape)) + 2 * GUARD, MARK))
+        owners.append(owner)
+        return made._Memory(owner, int(owner.gpudata) + GUARD * dtype.itemsize, shape, dtype)
+
+    made._empty = empty  # type: ignore[attr-defined]
+    return owners
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    cuda.require()
+    made = load(f"{CELL}_cuda", {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()})
+    if found := trouble(made, exact="exact" in sys.argv[2:]):
+        print(found)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Planted defects are caught: broken if the tests of the CUDA modules would let one of these through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests import cuda
+from tests.cuda_modules import cuda_module
+from tests.cuda_mutants import CELL, IN_HOST, IN_KERNELS, Mutant, mutants, trouble
+
+cuda.require()
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ROOT / "generated"
+FILES = {name: (GENERATED / name).read_text(encoding="utf-8") for name in (f"{CELL}.cu", f"{CELL}_cuda.py")}
+MUTANTS = list(mutants(FILES))
+Outcomes = dict[str, Future[str | None]]
+
+
+def test_there_are_defects_of_every_kind() -> None:
+    """Broken if a change of the templates leaves a pattern without a match: its defects would not be planted."""
+    kinds = Counter(mutant.name.partition(":")[0] for mutant in MUTANTS)
+    assert set(kinds) == {*IN_KERNELS, *IN_HOST}
+    assert kinds["a barrier that is missing"] == FILES[f"{CELL}.cu"].count("__syncthreads")
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken if the search for defects finds one in the module as it is."""
+    made = cuda_module(CELL)
+    monkeypatch.setattr(made, "_empty", made._empty)
+    assert trouble(made) is None
+
+
+def written(files: dict[str, str], folder: Path) -> str:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_sanitizers_find_nothing(sanitizer: str, tmp_path: Path) -> None:
+    """Broken if a kernel reads or writes outside of its arrays, or two threads race for an entry."""
+    reports = cuda.reports(sanitizer, "-m", "tests.cuda_mutants", written(FILES, tmp_path), "exact")
+    if reports is None:
+        pytest.skip("no sanitizers: tests/cuda_on_cpu is not there")
+    assert reports == []
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """The runs of all mutants that are asked for, as many side by side as there are processors."""
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = [params["mutant"] for params in calls if "mutant" in params]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {mutant.name: pool.submit(outcome, mutant, tmp_path_factory.mktemp("mutant")) for mutant in wanted}
+        pool.shutdown(cancel_futures=True)
+
+
+def outcome(mutant: Mutant, folder: Path) -> str | None:
+    """How a defect is found: by values or guards, in a process of its own, which it may well end; else by a sanitizer.
+
+    None if it is not; "unseen" if only a sanitizer could see it and there is none.
+    """
+    script = ["-m", "tests.cuda_mutants", written(mutant.files, folder)]
+    done = subprocess.run([sys.executable, *script], capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    assert "SyntaxError" not in done.stderr
+    assert "CompileError" not in done.stderr, done.stderr[-2000:]
+    if done.returncode:
+        return done.stdout or done.stderr or f"it ends with {done.returncode}"
+    reports = cuda.reports("address", *script, "exact")
+    return "unseen" if reports is None else "".join(reports) or None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_defect_is_caught(mutant: Mutant, outcomes: Outcomes) -> None:
+    found = outcomes[mutant.name].result()
+    if found == "unseen":
+        pytest.skip(f"{mutant.name}: only a sanitizer could see it, and tests/cuda_on_cpu is not there")
+    assert found, f"{mutant.name} survived"
