@@ -157,7 +157,7 @@ def test_an_equation_may_give_an_array_of_the_derivation() -> None:
     settings = "cell: lstm\nsymbols: {q: dc, w: d_next_c}"
     page = page_of(f"---\n{settings}\n---\n$$ q = w $$\n$$ \\frac{{\\partial q}}{{\\partial w}} = 1 $$\n")
     about = [one.get("data-about", "").split() for one in having(page, "equation")]
-    (cell,) = [node.get("id") for node in having(page, "node") if node.get("aria-label", "").startswith("c ")]
+    (cell,) = [node.get("id") for node in having(page, "node") if node.get("aria-label", "").startswith("c_t ")]
     assert about[0] == [cell]
 
 

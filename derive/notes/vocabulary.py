@@ -370,4 +370,9 @@ def _familiar_first(symbols: Mapping[str, Tensor], reading: _Reading) -> dict[st
     """Symbols that the document uses before those that it does not, so that corrections are in its own spelling."""
     nodes = (part for claim in reading.claims for side in (claim.left, claim.right) for part in walk(side))
     used = {node.name for node in nodes if isinstance(node, Symbol)}
-    return dict(sorted(symbols.items(), key=lambda item: (item[0] not in used, -len(item[0]))))
+
+    def rank(item: tuple[str, Tensor]) -> tuple[bool, bool, int]:
+        name, _ = item
+        return name not in used, name.endswith(("_next", "_prev")), -len(name)
+
+    return dict(sorted(symbols.items(), key=rank))

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any, Literal
 
-from derive.errors import HandgradError, NotesError, SettingError
+from derive.errors import HandgradError, SettingError
 from derive.notes import Statement
 from derive.notes.document import Document, Passage
 from derive.notes.interpret import Interpretation, Vocabulary
@@ -66,11 +66,11 @@ def examine(document: Document, progress: Callable[[Statement], None] = lambda _
     """Judge every equation of a document, in order, under the reading of its symbols by which most of them hold.
 
     Raises:
-        NotesError: for a wrong setting in the front matter, or a document without equations.
+        SettingError: for a wrong setting in the front matter.
     """
     settings = checked(document)
     if not document.passages:
-        raise NotesError("there are no equations in it")
+        return Examination((), None)
     statements = tuple(_statements(document.passages))
     try:
         reading = choose_reading(document, settings)
@@ -114,7 +114,7 @@ def choose_reading(document: Document, settings: Settings) -> Reading:
         candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None))
         if held == len(vocabulary.claims):
             break
-    assert first is not None  # the first vocabulary is always there, or a NotesError has said why not
+    assert first is not None  # the first vocabulary is always there, or an error has said why not
     _, reader, sentence = max(candidates, key=lambda one: one[0])
     return Reading(reader, sentence, first)
 
@@ -150,7 +150,7 @@ def _holds(claim: Claim, reader: Reader) -> bool:
 def _text_holds(text: str, reader: Reader) -> bool:
     try:
         return _holds(parse_claim(text, reader.grammar), reader)
-    except NotesError:
+    except HandgradError:
         return False
 
 
