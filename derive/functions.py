@@ -43,8 +43,14 @@ def derivative_in_itself(function: type[Defined]) -> tuple[Dummy, Expr]:
 
 def derivative(function: type[Function], at: Expr) -> Expr:
     """f′(at), by ``sympy.diff``."""
+    z, value = _derivative(function)  # type: ignore[arg-type]
+    return value.xreplace({z: at})
+
+
+@cache
+def _derivative(function: type[Function]) -> tuple[Dummy, Expr]:
     z = Dummy("z")
-    return diff(function(z), z).xreplace({z: at})
+    return z, diff(function(z), z)
 
 
 @cache

@@ -30,7 +30,7 @@ RIGHT = {
 }
 WRONG = {
     "2": (r"\delta c_t = \delta h_t \odot o_t \odot (1 - \tanh(c_t))^2 + d_{next-c}", "should be 1 − tanh²(c_t)"),
-    "3": (r"\delta f_t = \delta c_t \odot c_t", "c_t should be c_prev"),
+    "3": (r"\delta f_t = \delta c_t \odot c_t", "c_t should be c_t-1"),
     "5": (r"da_{f} = df_t \odot (1 - f_t)", "the factor f_t is missing"),
     "6": (r"dW_x = da_t^T x_t", "should be x_tᵀ · ∂a_t"),
     "8": (r"db = da_t", "the sum over n is missing"),

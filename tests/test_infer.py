@@ -116,7 +116,7 @@ def test_notes_without_a_cell_are_refused() -> None:
     """Broken if equations are judged against nothing, or the reason is lost."""
     for equations, reason in (
         ([r"dz_t = dh_t"], "no forward equations"),
-        ([r"h_t = W x_t + U h_{t-1} + x_t V"], "fit"),
+        ([r"h_t = W x_t + U h_{t-1} + x_t V"], "meets the batch"),
     ):
         for one in check(equations):
             assert one.finding == "not_understood"

@@ -93,9 +93,13 @@ class Vocabulary:
         return Ground(vjp(self.cell), self.proving)
 
     @cached_property
-    def grounds_ahead(self) -> Mapping[bool, Ground]:
-        """Two steps, and whether the loss reads the outputs of the first."""
-        return {direct: Ground(backward_through_time(self.cell, direct), self.proving) for direct in (True, False)}
+    def ground_ahead(self) -> Ground:
+        return Ground(backward_through_time(self.cell), self.proving)
+
+    @cached_property
+    def ground_ahead_indirect(self) -> Ground:
+        """Two steps, of which the loss reads the states of the second alone."""
+        return Ground(backward_through_time(self.cell, direct=False), self.proving)
 
     @cached_property
     def ground_at_the_end(self) -> Ground:
@@ -142,10 +146,11 @@ class Vocabulary:
             for node in (*walk(claim.left), *walk(claim.right)):
                 if isinstance(node, Quotient) and is_loss(node.numerator):
                     start, end = node.numerator.span
-                    forms[rf"\frac{{{{{claim.text[start:end]}}}}}{{{{\partial {{}}}}}}"] += 1
+                    forms[rf"\frac{{{claim.text[start:end]}}}{{\partial {{}}}}"] += 1
                 elif isinstance(node, Differential) and isinstance(node.of, Symbol):
                     text = claim.text[node.span[0] : node.of.span[0]]
-                    forms[r"\nabla_{{{}}} L" if text.startswith("\\nabla") else f"{text.strip()} {{}}"] += 1
+                    sign = text.strip() + ("" if text.strip() == "d" else " ")
+                    forms[r"\nabla_{{}} L" if text.startswith("\\nabla") else sign + "{}"] += 1
         forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
         return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
 
@@ -255,7 +260,7 @@ class Vocabulary:
         return self._with_cotangents(reader, seeds, how)
 
     def _ahead(self, how: Interpretation) -> Reader:
-        ground = self.grounds_ahead[how.direct]
+        ground = self.ground_ahead if how.direct else self.ground_ahead_indirect
         program = ground.program
         later = {
             f"{name.removesuffix('_t')}_t+1": _renamed(tensor, program)

@@ -150,6 +150,12 @@ class Reader:
     grammar: Grammar = field(default_factory=lambda: Grammar(frozenset(KNOWN)))
     familiar: frozenset[str] = frozenset()
     cotangent_form: str = r"\partial {}"
+    # What has been read already; the corrections that are tried differ from each other in little.
+    _read: dict[Node, list[Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def cotangent_latex(self, latex: str) -> str:
+        """The cotangent of a symbol as the notes write it."""
+        return self.cotangent_form.replace("{}", f"{{{latex}}}" if "_{}" in self.cotangent_form else latex)
 
     def meanings(self, node: Node) -> list[Tensor]:
         """Every tensor that the formula can mean.
@@ -158,7 +164,9 @@ class Reader:
             ShapeError: if its shapes fit together in no way.
             NotesError: for a symbol that is not declared.
         """
-        return _that_fit(self._attempts(node))
+        if node not in self._read:
+            self._read[node] = _that_fit(self._attempts(node))
+        return self._read[node]
 
     def function(self, node: Node) -> type[Function] | None:
         """The function that a symbol names, if it names one."""

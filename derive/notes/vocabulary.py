@@ -13,7 +13,7 @@ from sympy import Function
 from derive.calculus import COTANGENT, vjp
 from derive.cells import CELLS
 from derive.errors import NotesError, SettingError, ShapeError
-from derive.functions import FUNCTIONS
+from derive.functions import FUNCTIONS, is_opaque
 from derive.index import Entry
 from derive.notes.bind import parameter_symbols
 from derive.notes.document import Document
@@ -201,7 +201,7 @@ def _kinds(reading: _Reading) -> Iterator[tuple[str | None, dict[str, type[Funct
         for claim in reading.claims
         if isinstance(claim.left, Applied) and isinstance(claim.left.function, Symbol)
     }
-    unknown = sorted(name for name in applied & used if name not in KNOWN)
+    unknown = sorted(name for name in applied & used if is_opaque(reading.functions[name]) and name not in KNOWN)
     for kind in ("tanh", "sigmoid"):
         for names in [unknown] if len(unknown) < 2 else [unknown, *([name] for name in unknown)]:
             if names:
@@ -281,6 +281,7 @@ def _inferred(reading: _Reading, settings: Settings, entrywise: bool) -> Vocabul
         columns=inferred.convention.columns,
         summed=reading.summed,
     )
+    vocabulary = replace(vocabulary, symbols={**vocabulary.symbols, **_named_arguments(vocabulary)})
     renamed = {target: name for name, target in reading.bound.items() if name in known}
     bound = {
         name: _meant(vocabulary, name, target, renamed)
@@ -300,6 +301,19 @@ def _differentiated(reading: _Reading) -> set[str]:
                     found.add(split_time(name)[0])
                 case Symbol(name=name) if of := adjoint_of(name):
                     found.add(split_time(of)[0])
+    return found
+
+
+def _named_arguments(vocabulary: Vocabulary) -> dict[str, Tensor]:
+    """Names that the notes give to what a function is applied to: a in z = σ(a), where z = σ(W x) is said as well."""
+    found: dict[str, Tensor] = {}
+    for claim in vocabulary.claims:
+        match claim.left, claim.right:
+            case Symbol(name=value), Applied(argument=Symbol(name=name)) if (
+                value in vocabulary.arguments and name not in vocabulary.symbols
+            ):
+                base = split_time(name)[0]
+                found |= dict.fromkeys((name, base, f"{base}_t"), vocabulary.arguments[value])
     return found
 
 

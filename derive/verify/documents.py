@@ -12,7 +12,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any, Literal
 
-from derive.errors import HandgradError, SettingError
+from derive.errors import HandgradError, NotesError, SettingError
 from derive.notes import Statement
 from derive.notes.document import Document, Passage
 from derive.notes.interpret import Interpretation, Vocabulary
@@ -66,11 +66,11 @@ def examine(document: Document, progress: Callable[[Statement], None] = lambda _
     """Judge every equation of a document, in order, under the reading of its symbols by which most of them hold.
 
     Raises:
-        SettingError: for a wrong setting in the front matter.
+        NotesError: for a wrong setting in the front matter, or a document without equations.
     """
     settings = checked(document)
     if not document.passages:
-        return Examination((), None)
+        raise NotesError("there are no equations in it: nothing was checked")
     statements = tuple(_statements(document.passages))
     try:
         reading = choose_reading(document, settings)

@@ -84,7 +84,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     whole, claim = claim, per_step(claim, kind, due, reader)
     complaints, remarks = shape_claims(claim, reader)
     complaints += lost_sum(whole, kind, due, reader)
-    remarks += idle_numerator(claim, kind, reader)
+    remarks += idle_numerator(claim, kind, reader) if reader.ground.proving else ()
     try:
         meanings = reader.meanings(claim.right)
     except ShapeError as error:

@@ -36,7 +36,7 @@ from derive.notes.syntax import (
 )
 from derive.verify.judge import bare, judge
 
-MOST_EDITS = 4_000  # long equations with many symbols have more; those tried first are the likelier ones
+MOST_EDITS = 2_000  # long equations with many symbols have more; those tried first are the likelier ones
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -89,7 +89,7 @@ def vocabulary(reader: Reader) -> list[Word]:
         latex = symbol_latex(name)
         if name in reader.symbols or name in reader.defined:
             words.append(Word(latex, plain(Symbol((0, 0), name)), name, False))
-        words.append(Word(reader.cotangent_form.format(latex), f"∂{plain(Symbol((0, 0), name))}", name, True))
+        words.append(Word(reader.cotangent_latex(latex), f"∂{plain(Symbol((0, 0), name))}", name, True))
     return words
 
 
