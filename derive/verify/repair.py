@@ -97,12 +97,20 @@ def edits(claim: Claim, reader: Reader) -> Iterator[Edit]:
     """Single edits of a claim's text, each with its cost."""
     words = vocabulary(reader)
     yield from _left(claim)
-    for node in walk(claim.right):
+    for node in _parts(claim.right, reader):
         if not isinstance(node, Shaped):
             yield from _of_node(claim.text, node, words)
         if isinstance(node, Applied):
             yield from _other_functions(claim.text, node.function, list(reader.functions))
     yield from _of_whole(claim, words)
+
+
+def _parts(node: Node, reader: Reader) -> Iterator[Node]:
+    """What can be wrong in a formula; ∂L/∂h is one thing."""
+    yield node
+    if not (isinstance(node, Quotient) and reader.is_loss(node.numerator)):
+        for child in children(node):
+            yield from _parts(child, reader)
 
 
 def _replaced(text: str, span: Span, new: str) -> str:
@@ -126,6 +134,8 @@ def _of_node(text: str, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
         case Differential(of=Symbol() as symbol):
             yield from _other_words(text, node, symbol, True, words)
             return
+        case Quotient(numerator=Differential(), denominator=Differential(of=Symbol() as symbol)):
+            yield from _other_words(text, node, symbol, True, words)
         case Symbol():
             yield from _other_words(text, node, node, False, words)
         case Power(base=base, exponent=exponent):
