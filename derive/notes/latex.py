@@ -9,12 +9,12 @@ primary  = number | symbol [slice] | ( side ) | [ side {, side} ] | matrix | <a,
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from fractions import Fraction
 
 from derive.errors import NotesError
 from derive.notes.scripts import Clock, sum_range
+from derive.notes.shapes import SHAPE, SHAPE_ROW, shape_of, with_shapes
 from derive.notes.symbols import MOST_NESTED, TRANSPOSES, Grammar, Symbols
 from derive.notes.syntax import (
     Applied,
@@ -46,8 +46,6 @@ _BETWEEN = {",", ";", "\\|", "|", "&", "\\\\"}
 _CLOSERS = {")", "]", "}", "=", "+", "-", ".", "/", "\\end", "\\rangle"} | _BETWEEN
 _CONCATENATIONS = {"concat", "concatenate", "cat", "stack", "vstack", "hstack"}
 _MATRICES = {"matrix", "bmatrix", "pmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"}
-_SHAPE_ROW = re.compile(r"\s*(?:\(\s*\d*[A-Z]\s*(?:,\s*(?:\d*[A-Z]|\d+)\s*)*,?\)\s*(?:\\q?quad\s*)?)+")
-_SHAPE = re.compile(r"\(([^()]*)\)")
 
 
 def parse_claim(text: str, grammar: Grammar) -> Claim:
@@ -61,31 +59,15 @@ def parse_claim(text: str, grammar: Grammar) -> Claim:
     """
     check_length(text)
     lines = text.strip().splitlines()
-    shapes = [shape for line in lines if _SHAPE_ROW.fullmatch(line) for shape in _SHAPE.findall(line)]
-    formula = " ".join(line.strip() for line in lines if not _SHAPE_ROW.fullmatch(line)).rstrip(" ,.;")
+    shapes = [shape for line in lines if SHAPE_ROW.fullmatch(line) for shape in SHAPE.findall(line)]
+    formula = " ".join(line.strip() for line in lines if not SHAPE_ROW.fullmatch(line)).rstrip(" ,.;")
     parser = Parser(formula, grammar)
     left = parser.side()
     parser.expect("=")
     right = parser.side()
     parser.end()
     claim = Claim(left, right, formula)
-    return _with_shapes(claim, [_shape(shape) for shape in shapes]) if shapes else claim
-
-
-def _shape(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _with_shapes(claim: Claim, shapes: list[tuple[str, ...]]) -> Claim:
-    """A row of shapes names the left side and then the factors on the right, in order."""
-    body = claim.right.body if isinstance(claim.right, SumOver) else claim.right
-    factors = body.factors if isinstance(body, Product) else (body,)
-    if len(shapes) != 1 + len(factors):
-        raise NotesError(f"{len(shapes)} shapes for the {1 + len(factors)} operands of {claim.text!r}")
-    shaped = [Shaped(node.span, node, shape) for node, shape in zip((claim.left, *factors), shapes, strict=True)]
-    inner: Node = replace(body, factors=tuple(shaped[1:])) if isinstance(body, Product) else shaped[1]
-    right = replace(claim.right, body=inner) if isinstance(claim.right, SumOver) else inner
-    return replace(claim, left=shaped[0], right=right)
+    return with_shapes(claim, [shape_of(shape) for shape in shapes]) if shapes else claim
 
 
 class Parser(Symbols):
@@ -307,7 +289,7 @@ class Parser(Symbols):
             return self.raised(self.braced(), start)
         if token == "\\overset":
             self.take()
-            shape = _shape("".join(self.script()).strip("()"))
+            shape = shape_of("".join(self.script()).strip("()"))
             inner = self.braced()
             return Shaped(self.since(start), inner, shape)
         if token == "\\begin":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
 
-from sympy import Function, Integer, Rational
+from sympy import Function, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
@@ -22,6 +22,7 @@ from derive.index import Dim, Entry, Joined, Stack
 from derive.notes.functions import KNOWN
 from derive.notes.jacobian import Jacobian, contracted, local_jacobian
 from derive.notes.latex import LOSSES
+from derive.notes.places import place
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
     Applied,
@@ -44,41 +45,12 @@ from derive.notes.syntax import (
     split_time,
     walk,
 )
-from derive.program import Program
 from derive.tensor import Tensor, concatenate, diagonal, each_part, elementwise, join, outer
 
 MOST_MEANINGS = 64
 
 # A thunk, so that one that does not fit is one alternative fewer and not the end.
 Attempt = Callable[[], Tensor]
-
-
-def view(program: Program, target: str) -> Tensor:
-    """The array or block that a target names: ``a``, ``a.i``.
-
-    Raises:
-        NotesError: if the program has no such array or block.
-    """
-    name, _, label = target.partition(".")
-    if name not in program.arrays:
-        raise NotesError(f"the cell {program.name} has no array {name!r}")
-    tensor = program.arrays[name].tensor
-    try:
-        return tensor.block(label) if label else tensor
-    except ShapeError as error:
-        raise NotesError(f"{target}: {error}") from None
-
-
-def symbol_latex(name: str) -> str:
-    """A canonical name as LaTeX again: ``h_prev`` → ``h_{prev}``."""
-    letter, underscore, script = name.partition("_")
-    return f"{letter}_{{{script.replace('_', ',')}}}" if underscore else letter
-
-
-def place(entry: Entry) -> str:
-    """What an entry is one of: ``a``, or ``a[2]`` for the block of that number."""
-    blocks = [int(index) for index in entry.indices if isinstance(index, Integer)]
-    return f"{entry.name}{blocks}" if blocks else entry.name
 
 
 def _that_fit(attempts: Iterable[Attempt]) -> list[Tensor]:
@@ -179,7 +151,7 @@ class Reader:
         for name, tensor in (*self.symbols.items(), *self.defined.items()):
             if isinstance(tensor.expr, Entry):
                 found.setdefault(place(tensor.expr), ("", name))
-        for name in (*self.adjoints, *self.symbols):
+        for name in (*self.symbols, *self.adjoints):
             try:
                 tensor = self.cotangent(Symbol((0, 0), name))
             except NotesError:

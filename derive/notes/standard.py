@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from derive.calculus import SEED
-from derive.notes.meaning import view
+from derive.notes.places import view
 from derive.notes.symbols import symbol_name
 from derive.program import Program
 from derive.tensor import Tensor, axis

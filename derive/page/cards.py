@@ -12,7 +12,8 @@ from derive.calculus import COTANGENT, SEED
 from derive.errors import NotesError
 from derive.index import Entry
 from derive.notes.latex import parse_claim
-from derive.notes.meaning import Reader, symbol_latex
+from derive.notes.meaning import Reader
+from derive.notes.places import symbol_latex
 from derive.notes.plain import symbol_text
 from derive.notes.syntax import Claim, Node, Quotient, Symbol, walk
 from derive.page.mathml import mathml, source

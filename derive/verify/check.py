@@ -18,7 +18,8 @@ from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
 from derive.notes.interpret import is_step_loss
 from derive.notes.latex import parse_claim
-from derive.notes.meaning import Reader, place, view
+from derive.notes.meaning import Reader
+from derive.notes.places import place, view
 from derive.notes.plain import plain
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name

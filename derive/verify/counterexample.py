@@ -12,7 +12,9 @@ from sympy import Expr
 
 from derive.evaluate import REAL, Sizes, evaluate, size_of
 from derive.index import entries
-from derive.notes.meaning import Reader, place
+from derive.notes.meaning import Reader
+from derive.notes.places import place
+from derive.notes.plain import symbol_text
 from derive.tensor import Tensor
 from derive.verify.judge import Judgement, coefficient, definition
 
@@ -72,7 +74,8 @@ def _symbol(where: str, reader: Reader, judgement: Judgement) -> str:
     """The notes' symbol for an array, or the array's own name; a rule's variable stands for no array."""
     if judgement.kind == "rule":
         return where
-    return "".join(reader.spellings.get(where, ("", where)))
+    mark, name = reader.spellings.get(where, ("", where))
+    return mark + symbol_text(name)
 
 
 def _plain(values: np.ndarray) -> Any:

@@ -12,7 +12,8 @@ from itertools import combinations, islice
 
 from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
-from derive.notes.meaning import Reader, symbol_latex
+from derive.notes.meaning import Reader
+from derive.notes.places import symbol_latex
 from derive.notes.plain import plain
 from derive.notes.syntax import (
     Applied,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from derive.calculus import COTANGENT, SEED
-from derive.notes.meaning import Reader, symbol_latex
+from derive.notes.meaning import Reader
+from derive.notes.places import symbol_latex
 from derive.show import Names, latex_name
 
 
