@@ -183,9 +183,10 @@ class Vocabulary:
     def direct_losses(self) -> bool:
         """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
         for claim in self.claims:
-            of = self._received(claim.left)
-            for term in getattr(claim.right, "terms", ()) if of is not None else ():
-                if isinstance(term, Quotient) and is_step_loss(term) and self._received(term) is not None:
+            terms = getattr(claim.right, "terms", ())
+            if any(isinstance(term, Quotient) and is_step_loss(term) for term in terms):
+                whole = claim.left
+                if not (isinstance(whole, Quotient) and is_step_loss(whole)):
                     return True
         return False
 

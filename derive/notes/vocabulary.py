@@ -201,7 +201,8 @@ def _kinds(reading: _Reading) -> Iterator[tuple[str | None, dict[str, type[Funct
         for claim in reading.claims
         if isinstance(claim.left, Applied) and isinstance(claim.left.function, Symbol)
     }
-    unknown = sorted(name for name in applied & used if is_opaque(reading.functions[name]) and name not in KNOWN)
+    open_ones = {name for name, kind in reading.functions.items() if is_opaque(kind) and name not in KNOWN}
+    unknown = sorted(applied & used & open_ones)
     for kind in ("tanh", "sigmoid"):
         for names in [unknown] if len(unknown) < 2 else [unknown, *([name] for name in unknown)]:
             if names:

@@ -23,7 +23,7 @@ from derive.notes.places import place, view
 from derive.notes.plain import plain
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name
-from derive.notes.syntax import Claim, Quotient, Symbol, walk
+from derive.notes.syntax import Claim, Quotient, Symbol, split_time, walk
 from derive.program import Program
 from derive.show import Names, form_text, latex_name, latex_style
 from derive.tensor import Tensor
@@ -35,6 +35,7 @@ from derive.verify.judge import (
     coefficient,
     definition,
     judge,
+    one_step_later,
     mentions_next,
     per_step,
     target,
@@ -164,13 +165,15 @@ def holds(claim: Claim, reader: Reader) -> bool | None:
     Raises:
         NotesError: if it is not understood.
     """
-    return judge(claim, _looking_far_enough(claim, reader)).holds
+    placed = _placed(claim)
+    return judge(placed, _looking_far_enough(placed, reader)).holds
 
 
 def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Verdict, Reader]:
     claim = parse_claim(statement.written, reader.grammar)
     if statement.defines:
         reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
+    claim = _placed(claim)
     reader, kept = _looking_far_enough(claim, reader), reader
     written = judge(claim, reader)
     meant = parse_claim(statement.reading, reader.grammar) if statement.reading else claim
@@ -197,6 +200,15 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         uses=_mentioned(written.stated) if written.stated else frozenset(),
     )
     return verdict, kept
+
+
+def _placed(claim: Claim) -> Claim:
+    """The claim, one step later if it tells the loss of step t − 1 apart: then it is on all that reaches that step."""
+    parts = (part for side in (claim.left, claim.right) for part in walk(side) if isinstance(part, Quotient))
+    losses = {split_time(part.numerator.of.name)[1] for part in parts if is_step_loss(part)}  # type: ignore[attr-defined]
+    if -1 not in losses:
+        return claim
+    return replace(claim, left=one_step_later(claim.left), right=one_step_later(claim.right))
 
 
 def _looking_far_enough(claim: Claim, reader: Reader) -> Reader:

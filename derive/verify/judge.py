@@ -37,6 +37,7 @@ from derive.program import Array, Program
 from derive.tensor import Tensor, elementwise, shape_text
 from derive.verify.update import update_due
 
+_PASSED_ON = "it is read as what is passed on to the step before"
 _LOSS = "it defines the loss, which the derivation takes as given"
 
 Kind = Literal["definition", "forward", "cotangent", "jacobian", "rule", "update", "identity"]
@@ -79,11 +80,14 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
         claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
     kind, reader, due = target(claim, reader)
+    passed_on = passed_to_the_step_before(claim.left, due, reader)
+    due = passed_on or due
     if kind == "cotangent" and from_outside(due, reader) and not has_upstream(claim.right, reader):
         raise NotesError("what comes from the loss is given to the cell, there is nothing to derive it from")
     whole, claim = claim, per_step(claim, kind, due, reader)
     complaints, remarks = shape_claims(claim, reader)
     complaints += lost_sum(whole, kind, due, reader)
+    remarks += (_PASSED_ON,) if passed_on else ()
     remarks += idle_numerator(claim, kind, reader) if reader.ground.proving else ()
     try:
         meanings = reader.meanings(claim.right)
@@ -105,6 +109,15 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
 def is_loss(left: Node, reader: Reader) -> bool:
     """Whether an equation defines the loss."""
     return isinstance(left, Symbol) and reader.is_loss(Differential(left.span, left))
+
+
+def passed_to_the_step_before(left: Node, due: Tensor, reader: Reader) -> Tensor | None:
+    """The cotangent of h_prev for a loop's assignment to dh_next, of which the step itself only knows the old value."""
+    match left:
+        case Differential(of=Symbol(name=name)) if name.endswith("_next") and from_outside(due, reader):
+            before = f"{split_time(name)[0]}_prev"
+            return reader.cotangent(Symbol(left.span, before)) if before in reader.symbols else None
+    return None
 
 
 def from_outside(due: Tensor, reader: Reader) -> bool:
@@ -135,6 +148,15 @@ def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str
     summed = any(sums_over_time(node, reader) for node in walk(claim.right))
     whole = any(has_time(node) for node in walk(claim.right)) and not summed
     return ("the sum over t is missing",) if whole else ()
+
+
+def one_step_later(node: Node) -> Node:
+    """The formula with t + 1 for t and t for t − 1."""
+    if isinstance(node, Symbol):
+        base, time = split_time(node.name)
+        later = {-1: "t", 0: "t+1"}.get(time) if time is not None else None
+        return replace(node, name=f"{base}_{later}") if later else node
+    return rebuilt(node, one_step_later)
 
 
 def has_time(node: Node) -> bool:
