@@ -15,6 +15,7 @@ from derive.index import Dim, Entry
 from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
 from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
+from derive.notes.plain import symbol_text
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.program import Program
@@ -49,13 +50,14 @@ class Interpretation:
             defined: symbols that the notes themselves say the meaning of.
         """
         if self.nets:
-            yield f"the differential of {', '.join(sorted(self.nets))} is the cotangent of its function's argument"
+            gates = ", ".join(map(symbol_text, sorted(self.nets)))
+            yield f"the differential of {gates} is the cotangent of its function's argument"
         for name, of in (alias for alias in self.aliases if alias[0] not in defined):
             argument = of.removeprefix(NET)
             inside = "" if of == argument else "what the function is applied to in "
-            yield f"{name} is the cotangent of {inside}{argument}"
+            yield f"{symbol_text(name)} is the cotangent of {inside}{symbol_text(argument)}"
         for name in sorted(self.total_next - {one.removesuffix("_next") for one in defined}):
-            yield f"the differential of {name} marked next is all that reaches {name}"
+            yield f"the differential of {symbol_text(name)} marked next is all that reaches {symbol_text(name)}"
         if not self.direct:
             yield "the loss reads the last step alone"
 

@@ -98,6 +98,7 @@ class Card:
         about: the arrays of the program that it speaks of.
         gives: the array whose value, or whose cotangent, it states, if it is an equation for one;
             of a stack perhaps one block.
+        under: the reading under which it holds, where it does not under the plainest.
         along: the array and the one computed from it, if it is a derivative of the one by the other.
     """
 
@@ -114,6 +115,7 @@ class Card:
     example: Example | None
     remarks: tuple[str, ...]
     inherits: tuple[tuple[str, str], ...]
+    under: str | None
     derived: Markup | None
     decided: str
     about: frozenset[str]
@@ -155,6 +157,7 @@ def _card(anchor: str, one: Verdict | Found, reader: Reader, anchors: dict[str, 
         reading=_reading(verdict, reader),
         example=_example(verdict),
         remarks=verdict.remarks,
+        under=one.under if isinstance(one, Found) and one.finding == "holds_under_reading" else None,
         inherits=tuple((anchors[id_], id_) for id_ in one.inherits) if isinstance(one, Found) else (),
         derived=mathml(verdict.derived) if verdict.derived else None,
         decided=_DECIDED.get((verdict.method, verdict.holds_as_read is True), "Not decided."),

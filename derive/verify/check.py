@@ -35,8 +35,8 @@ from derive.verify.judge import (
     coefficient,
     definition,
     judge,
-    one_step_later,
     mentions_next,
+    one_step_later,
     per_step,
     target,
 )
