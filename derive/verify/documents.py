@@ -15,7 +15,8 @@ from typing import Any, Literal
 from derive.errors import HandgradError, NotesError, SettingError
 from derive.notes import Statement
 from derive.notes.document import Document, Passage
-from derive.notes.interpret import Interpretation, Vocabulary
+from derive.notes.interpret import Vocabulary
+from derive.notes.interpretation import Interpretation
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim

@@ -8,7 +8,8 @@ from functools import partial
 
 from derive.index import Entry
 from derive.notes.glossary import adjoint_of
-from derive.notes.interpret import NET, Interpretation, Vocabulary, bare_cotangents
+from derive.notes.interpret import Vocabulary, bare_cotangents
+from derive.notes.interpretation import NET, Interpretation
 from derive.notes.syntax import Differential, Node, Quotient, Symbol, split_time, walk
 
 Change = Callable[[Interpretation], Interpretation]
