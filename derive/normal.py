@@ -37,9 +37,6 @@ class Term:
     def times(self, other: Term) -> Term:
         return Term(self.coefficient * other.coefficient, self.indices + other.indices, self.factors + other.factors)
 
-    def replaced(self, mapping: dict[Expr, Expr]) -> Term:
-        return Term(self.coefficient, self.indices, tuple(f.xreplace(mapping) for f in self.factors))
-
     @property
     def expr(self) -> Expr:
         return self.coefficient * Sigma(Mul(*self.factors), *self.indices)

@@ -44,11 +44,6 @@ class Convention:
     def many(self) -> Dim | Integer:
         return Dim("N", integer=True, positive=True) if self.batch else Integer(1)
 
-    @property
-    def features(self) -> int:
-        """The axis of a vector that is its own."""
-        return 0 if self.columns else 1
-
     def vector(self, size: object) -> tuple[object, ...]:
         return (size, self.many) if self.columns else (self.many, size)
 
