@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
 from autograd import numpy as anp
 from autograd import value_and_grad
 
 from generated import lstm_numpy
 from tests.modules import arguments, cotangents_for, relative_error
+from tests.torch_lstm import torch_lstm
 
 SIZES = {"T": 7, "N": 3, "D": 5, "H": 6}
 TOLERANCE = 1e-12  # float64, sums of a few hundred products
@@ -38,33 +37,13 @@ def test_hips_autograd() -> None:
         assert relative_error(gradient, due) <= TOLERANCE
 
 
-def _torch_order(stacked: np.ndarray) -> np.ndarray:
-    """Blocks i, g, f, o in PyTorch's order i, f, g, o."""
-    i, g, f, o = np.split(stacked, 4, axis=-1)
-    return np.concatenate([i, f, g, o], axis=-1)
-
-
 def test_pytorch() -> None:
     """Forward and every gradient against torch.nn.LSTM with the same weights."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: the oracle nn.LSTM did not run")
-    x, h0, c0, W_x, W_h, b = arguments("lstm", SIZES, seed=5)
-    h, c, cache = lstm_numpy.forward(x, h0, c0, W_x, W_h, b)
-    dh, dc = cotangents_for((h, c, cache), seed=6)
-    gradients = lstm_numpy.backward(dh, dc, cache)
-
-    lstm = torch.nn.LSTM(SIZES["D"], SIZES["H"], dtype=torch.float64)
-    with torch.no_grad():
-        lstm.weight_ih_l0.copy_(torch.from_numpy(_torch_order(W_x).T.copy()))
-        lstm.weight_hh_l0.copy_(torch.from_numpy(_torch_order(W_h).T.copy()))
-        lstm.bias_ih_l0.copy_(torch.from_numpy(_torch_order(b)))
-        lstm.bias_hh_l0.zero_()
-    inputs = [torch.from_numpy(a.copy()).requires_grad_() for a in (x, h0, c0)]
-    output, (_, last) = lstm(inputs[0], (inputs[1][None], inputs[2][None]))
-    ((output * torch.from_numpy(dh)).sum() + (last[0] * torch.from_numpy(dc)).sum()).backward()
-
-    assert relative_error(h, output.detach().numpy()) <= TOLERANCE
-    assert relative_error(c, last[0].detach().numpy()) <= TOLERANCE
-    for name, tensor in zip(("dx", "dh0", "dc0"), inputs, strict=True):
-        assert relative_error(getattr(gradients, name), tensor.grad.numpy()) <= TOLERANCE, name
-    for name, parameter in (("dW_x", lstm.weight_ih_l0), ("dW_h", lstm.weight_hh_l0), ("db", lstm.bias_ih_l0)):
-        assert relative_error(_torch_order(getattr(gradients, name)), parameter.grad.numpy().T) <= TOLERANCE, name
+    args = arguments("lstm", SIZES, seed=5)
+    h, c, cache = lstm_numpy.forward(*args)
+    cotangents = cotangents_for((h, c, cache), seed=6)
+    values = {"h": h, "c": c, **lstm_numpy.backward(*cotangents, cache)._asdict()}
+    expected = torch_lstm(args, cotangents)
+    assert values.keys() == expected.keys()
+    for name, value in values.items():
+        assert relative_error(value, expected[name]) <= TOLERANCE, name
