@@ -114,37 +114,48 @@ class Stepwise:
 
 
 class Torch:
-    """PyTorch's nn.LSTM on the CPU."""
+    """PyTorch's nn.LSTM, on the CPU unless another device is named."""
 
-    def __init__(self, problem: Problem, module: str) -> None:
+    def __init__(self, problem: Problem, module: str, device: str = "cpu") -> None:
         del module
         self.torch: Any = importlib.import_module("torch")
-        size = problem.size
-        self.lstm = self.torch.nn.LSTM(size.D, size.H)
+        self.device = device
+        self.lstm = self.torch.nn.LSTM(problem.size.D, problem.size.H, device=device)
+        self.load(problem)
+        self.torch.matmul(self.x.detach(), self.lstm.weight_ih_l0.detach().T)
+
+    def load(self, problem: Problem) -> None:
+        """Take inputs and cotangents over."""
         weights = (_swap_gates(problem.W_x).T, _swap_gates(problem.W_h).T, _swap_gates(problem.b))
         biases = (np.zeros_like(problem.b),)  # nn.LSTM has two; ours is the first
         with self.torch.no_grad():
             for parameter, value in zip(self.lstm.parameters(), weights + biases, strict=True):
                 parameter.copy_(self.torch.tensor(value))
-        self.x = self.torch.tensor(problem.x, requires_grad=True)
-        self.h0, self.c0 = (self.torch.tensor(v[None], requires_grad=True) for v in (problem.h0, problem.c0))
-        self.cotangents = [self.torch.tensor(problem.dh), self.torch.tensor(problem.dc[None])]
-        self.torch.matmul(self.x.detach(), self.lstm.weight_ih_l0.detach().T)
+        self.x, self.h0, self.c0 = (
+            self.torch.tensor(value, device=self.device, requires_grad=True)
+            for value in (problem.x, problem.h0[None], problem.c0[None])
+        )
+        self.cotangents = [self.torch.tensor(v, device=self.device) for v in (problem.dh, problem.dc[None])]
 
     def allocate(self) -> None:
         """Nothing is kept."""
 
-    def run(self) -> Any:
+    def forward(self) -> tuple[Any, Any]:
+        """h of every step and the last c, and what PyTorch keeps for the gradients."""
         h, (_, c) = self.lstm(self.x, (self.h0, self.c0))
+        return h, c
+
+    def run(self) -> Any:
+        h, c = self.forward()
         inputs = [self.x, self.h0, self.c0, *self.lstm.parameters()]
         return h, c, self.torch.autograd.grad([h, c], inputs, self.cotangents)
 
     def results(self, raw: Any) -> Results:
         h, c, gradients = raw
-        dx, dh0, dc0, dW_x, dW_h, db, _ = (gradient.numpy() for gradient in gradients)
-        last_c = c.detach().numpy()[0]
+        dx, dh0, dc0, dW_x, dW_h, db, _ = (gradient.cpu().numpy() for gradient in gradients)
+        h, last_c = (value.detach().cpu().numpy() for value in (h, c[0]))
         weights = (_swap_gates(dW_x.T), _swap_gates(dW_h.T), _swap_gates(db))
-        return Results(h.detach().numpy(), last_c, dx, dh0[0], dc0[0], *weights)
+        return Results(h, last_c, dx, dh0[0], dc0[0], *weights)
 
 
 FLOOR, STEPWISE, TORCH = "products", "stepwise", "torch"

@@ -78,10 +78,10 @@ class Results(NamedTuple):
     db: Array
 
 
-def make_problem(size: Size, dtype: npt.DTypeLike = np.float32) -> Problem:
-    """The problem of this size: always the same numbers, rounded to `dtype`."""
+def make_problem(size: Size, dtype: npt.DTypeLike = np.float32, seed: int = 0) -> Problem:
+    """The problem of this size: the same numbers for the same seed, rounded to `dtype`."""
     T, N, D, H = size.T, size.N, size.D, size.H
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
 
     def normal(*shape: int, scale: float = 1.0) -> Array:
         # Rounded to single precision first, so that a double-precision reference sees the same inputs.
