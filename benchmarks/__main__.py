@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import environment, report
 from .contenders import CONTENDERS, DEFAULT_MODULE, TITLES, TORCH, load_module, torch_installed
 from .measure import QUICK, THOROUGH, DisagreementError, Measurement, Plan, checked_workers, measure
-from .problem import SIZES, Size
+from .problem import SIZES, Size, parse_sizes
 from .worker import WorkerError
 
 DEFAULT_JSON = Path(__file__).parent / "results" / "cpu.json"
@@ -25,7 +25,7 @@ errors = Console(stderr=True)
 
 def _sizes(texts: Sequence[str]) -> list[Size]:
     try:
-        return [Size.parse(part) for text in texts for part in text.split(",")] or list(SIZES)
+        return parse_sizes(texts, SIZES)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
 

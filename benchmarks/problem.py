@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,6 +41,11 @@ SIZES = (
     Size(35, 20, 650, 650),
     Size(100, 32, 512, 512),
 )
+
+
+def parse_sizes(texts: Iterable[str], default: Sequence[Size]) -> list[Size]:
+    """The sizes written with commas between them or in several texts; the default if there is none."""
+    return [Size.parse(part) for text in texts for part in text.split(",")] or list(default)
 
 
 @dataclass(frozen=True)
