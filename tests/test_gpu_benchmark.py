@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,6 +129,39 @@ def test_own_products_are_the_products() -> None:
     ]
     for memory, due in expected:
         assert np.allclose(memory.whole().get().reshape(due.shape), due, rtol=1e-4, atol=1e-5)
+
+
+def test_a_launch_for_every_step() -> None:
+    """Broken if the floor counts too few launches, or none for the backward pass."""
+    launches, calls = gpu_contenders.Launches(TINY), []
+    launches.forward()  # the real kernel runs
+    launches.kernel = SimpleNamespace(prepared_async_call=lambda *arguments: calls.append(arguments))
+    launches.forward()
+    assert len(calls) == TINY.T
+    launches.run()
+    assert len(calls) == 3 * TINY.T
+
+
+def test_products_of_pytorch_are_replayed_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken if products are captured before cuBLAS is warm, or with TF32, or are not replayed; the graph is a fake."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: its contenders did not run")
+    products, log = gpu_contenders.TorchProducts(TINY, "cpu"), []
+
+    @contextmanager
+    def capture(_: Any) -> Iterator[None]:
+        assert not torch.backends.cuda.matmul.allow_tf32
+        log.append("capture")
+        yield
+        log.append("end")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("wait"))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: log.append("replay")))
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(products, "device", "cuda")
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    products._replayed(lambda: log.append("products"))()
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    assert log == ["products", "wait", "capture", "products", "end", "replay"]
 
 
 def test_contenders_of_pytorch() -> None:
