@@ -173,8 +173,10 @@ class _Build:
             return
         if self._is_view(forward):
             value = reader.meanings(right)[0]
-            self.symbols |= {f"{first}{time}": value for time in ("", "_t")}
-            self.views.add(first)
+            values = value.parts if len(forward.names) > 1 else (value,)
+            for name, part in zip(forward.names, values, strict=True):
+                self.symbols |= {f"{name}{time}": part for time in ("", "_t")}
+            self.views |= set(forward.names)
             return
         if isinstance(right, Applied) and isinstance(right.function, Concatenation):
             self.symbols["net"] = net = self._define("net", reader.meanings(right.argument)[0])
@@ -193,10 +195,12 @@ class _Build:
             self.symbols["net"] = join([self.symbols[name] for name in forward.names], whole)
 
     def _is_view(self, forward: Forward) -> bool:
-        """Whether an equation just collects quantities of which nothing is computed together: another name."""
+        """Whether an equation only names the blocks of a quantity, or collects some that no other equation uses so."""
+        if len(forward.names) > 1:
+            return isinstance(forward.right, Symbol)
         right, used = forward.right, {split_time(name)[0] for name in self.roles.used}
         symbols = isinstance(right, Concatenation) and all(isinstance(part, Symbol) for part in right.parts)
-        return symbols and len(forward.names) == 1 and forward.names[0] not in used
+        return symbols and forward.names[0] not in used
 
     def _name(self, base: str, value: Tensor) -> None:
         tensor = self._define(base, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -33,6 +33,7 @@ class Vocabulary:
         cell: the forward program.
         symbols: symbols for its arrays, at this step and the one before.
         bound: symbols that the writer has bound: names of arrays of the derived program, cotangents among them.
+        declared: the symbols of the front matter, whatever they stand for.
         functions: the symbols that are functions.
         many: the dimension of the batch, if there is one.
         columns: whether vectors are columns.
@@ -51,6 +52,7 @@ class Vocabulary:
     summed: bool = False
     sentence: str | None = None
     bound: Mapping[str, Tensor] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
     proving: bool = True
 
     @cached_property
@@ -101,7 +103,7 @@ class Vocabulary:
         written = {name.removeprefix(split_time(name)[0]) for name in self.names}
         earlier, later = {"_t-1", "_prev"}, {"_t+1", "_next"}
         styles = written | (set() if written & earlier else earlier) | (set() if written & later else later)
-        return frozenset(self.names) | {f"{base}{time}" for base in bases for time in styles}
+        return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
     @cached_property
     def cotangent_form(self) -> str:
@@ -219,11 +221,15 @@ class Vocabulary:
     def _now(self, how: Interpretation) -> Reader:
         program = self.ground.program
         reader = self._plain(self.ground, self.symbols, how)
-        seeds = {f"{name}_next": _marked(tensor, SEED, program) for name, tensor in self.symbols.items()}
+        seeds = {f"{name}_next": _marked(tensor, SEED, program) for name, tensor in self._timeless()}
         seeds |= {f"{name}_next": cotangent(self.symbols[name], program) for name in how.total_next}
         if not self.two_sources:
             seeds |= {name: _marked(tensor, SEED, program) for name, tensor in self.upstream.items()}
         return self._with_cotangents(reader, seeds, how)
+
+    def _timeless(self) -> Iterator[tuple[str, Tensor]]:
+        """The symbols of this step that stand without a time."""
+        yield from ((name, tensor) for name, tensor in self.symbols.items() if split_time(name)[1] is None)
 
     def _ahead(self, how: Interpretation) -> Reader:
         ground = self.ground_ahead if how.direct else self.ground_ahead_indirect
@@ -235,7 +241,7 @@ class Vocabulary:
         }
         symbols = {**self.symbols, **_present(later)}
         reader = self._plain(ground, symbols, how)
-        seeds = {f"{name}_next": _arriving(tensor, program) for name, tensor in self.symbols.items()}
+        seeds = {f"{name}_next": _arriving(tensor, program) for name, tensor in self._timeless()}
         seeds |= {n: _marked(t, SEED, program) or _arriving(t, program) for n, t in self.upstream.items()}
         direct = {name: _marked(tensor, SEED, program) for name, tensor in symbols.items() if self.direct_losses}
         return replace(self._with_cotangents(reader, seeds, how), direct=_present(direct))
@@ -315,6 +321,11 @@ def is_step_loss(quotient: Quotient) -> bool:
 def cotangent(tensor: Tensor, program: Program) -> Tensor | None:
     """The cotangent of a quantity, if the program has it."""
     return _marked(tensor, COTANGENT, program) or _marked(tensor, SEED, program)
+
+
+def incoming(tensor: Tensor, program: Program) -> Tensor | None:
+    """What reaches a quantity from outside of the step, if anything does."""
+    return _marked(tensor, SEED, program)
 
 
 def _marked(tensor: Tensor, mark: str, program: Program) -> Tensor | None:

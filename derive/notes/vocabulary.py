@@ -29,7 +29,7 @@ from derive.notes.glossary import (
     with_slices,
 )
 from derive.notes.infer import Inferred, check_complete, infer_cell
-from derive.notes.interpret import Vocabulary, cotangent
+from derive.notes.interpret import Vocabulary, cotangent, incoming
 from derive.notes.latex import parse_claim
 from derive.notes.standard import many, oriented, standard_symbols
 from derive.notes.symbols import Grammar, symbol_name
@@ -239,6 +239,7 @@ def _bound(reading: _Reading, settings: Settings, cell: Program) -> Vocabulary:
         many=many(cell),
         columns=columns,
         summed=reading.summed,
+        declared=frozenset(reading.bound),
         bound={**cotangents, **{n: t for n, t in own.items() if _is_cotangent(t, program)}},
     )
 
@@ -281,6 +282,7 @@ def _inferred(reading: _Reading, settings: Settings, entrywise: bool) -> Vocabul
         many=inferred.convention.many if batch else None,
         columns=inferred.convention.columns,
         summed=reading.summed,
+        declared=frozenset(reading.bound),
     )
     vocabulary = replace(vocabulary, symbols={**vocabulary.symbols, **_named_arguments(vocabulary)})
     renamed = {target: name for name, target in reading.bound.items() if name in known}
@@ -336,6 +338,9 @@ def _meant(vocabulary: Vocabulary, symbol: str, target: str, renamed: Mapping[st
         return vocabulary.arguments.get(argument) if name.startswith("a_") else None
 
     found = quantity(target)
+    if target.startswith(COTANGENT) and target.endswith("_next"):
+        of = quantity(target.removeprefix(COTANGENT).removesuffix("_next"))
+        found = incoming(of, vocabulary.ground.program) if of else None
     if found is None and target.startswith(COTANGENT):
         of = quantity(target.removeprefix(COTANGENT))
         found = cotangent(of, vocabulary.ground.program) if of else None

@@ -55,6 +55,7 @@ class Verdict:
         difference: if it does not hold as written, a sentence that names the term.
         correction: the corrected claim in the notes' own LaTeX.
         gives, uses: the array or block that it is about, and those that its right side mentions.
+        states: all that it is about, if its left side is made of several.
     """
 
     statement: Statement
@@ -70,6 +71,7 @@ class Verdict:
     seconds: float
     gives: str | None = None
     uses: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         seconds=perf_counter() - start,
         gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
         uses=_mentioned(written.stated) if written.stated else frozenset(),
+        states=_mentioned(written.due) if written.kind in {"forward", "cotangent"} else frozenset(),
     )
     return verdict, kept
 

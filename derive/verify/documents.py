@@ -180,8 +180,8 @@ def _with_swaps(verdicts: Sequence[Verdict], reader: Reader) -> tuple[Verdict, .
 
 def _inherits(verdict: Verdict, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
     """The wrong equations whose left side an equation uses; an array and its blocks count for each other."""
-    wrong = [v for v in verdicts if v.holds_as_written is False and v.gives and v is not verdict]
-    return tuple(v.statement.id for v in wrong if any(_overlap(str(v.gives), used) for used in verdict.uses))
+    wrong = [v for v in verdicts if v.holds_as_written is False and v is not verdict]
+    return tuple(v.statement.id for v in wrong if any(_overlap(one, two) for one in v.states for two in verdict.uses))
 
 
 def _overlap(one: str, other: str) -> bool:
