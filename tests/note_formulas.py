@@ -1,7 +1,8 @@
 """Formulas of notes as trees, with their own printer and evaluation, all independent of derive.
 
 They are typed in as Python: ``dz = (U.T @ da) * r`` is what a document prints as
-``\\delta z_t = (U^\\top \\delta a_t) \\odot r_t``. Names ending in _p and _n are those of the step before and the next one, dX is the cotangent of X.
+``\\delta z_t = (U^\\top \\delta a_t) \\odot r_t``. Names ending in _p and _n are those of the step before and the
+next one, dX is the cotangent of X.
 
     ("sym", name, differential?)   ("num", k)      ("fn", name, a)     ("pow", a, k)     ("T", a)      ("diag", a)
     ("mul", (a, b, …), operators)  ("add", (a, b, …), signs)           ("cat", parts)   ("sum_n", a)  ("sum_t", a)

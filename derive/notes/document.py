@@ -39,6 +39,8 @@ _NUMBERS = (
     (re.compile(r"(?:\\q?quad|\\hfill|\\;|~)+\s*\((\d+[a-z]?)\)\s*$"), "{}"),
     (re.compile(r"\\?#\s*(?:\\text\{)?\s*eq\.?\s*(\d+[a-z]?)\s*\}?"), "eq {}"),
 )
+_NUMBER_ABOVE = re.compile(r"(?:^|\n)[ \t]*\\?#+[ \t]*eq\.?[ \t]*(\d+[a-z]?)[ \t]*\n\s*$")
+_NUMBER_BEHIND = re.compile(r"[ \t]*\\?#+[ \t]*eq\.?[ \t]*(\d+[a-z]?)")
 _DROPPED = re.compile(
     rf"\\(?:begin|end)\{{(?:{_ENVIRONMENTS})\*?\}}(?:\{{\d+\}})?|\\(?:label|ref|eqref)\{{[^{{}}]*\}}"
     r"|\\(?:nonumber|notag|displaystyle|textstyle|limits|therefore|bullet)\b"
@@ -141,7 +143,8 @@ def _passages(text: str, macros: Mapping[str, Macro]) -> Iterator[Passage]:
             line, counted = line + text.count("\n", counted, position), position
             body = _COMMENT.sub(lambda match: " " * len(match.group()), text[position:end])
             if kind != "dollar" or "=" in body:
-                yield from _equations(expanded(body, macros), line)
+                number = _beside(text, opener.start(), end + len(closer))
+                yield from _equations(expanded(body, macros), line, number)
         position = end + len(closer)
 
 
@@ -164,8 +167,19 @@ def _find(text: str, closer: str, position: int, kind: str) -> int:
     return end
 
 
-def _equations(body: str, line: int) -> Iterator[Passage]:
-    """The equations of a display: its rows, continued rows joined, chains taken apart."""
+def _beside(text: str, start: int, end: int) -> str | None:
+    """The number of a display that stands on the line above it, or behind it: “#eq 8”."""
+    above = _NUMBER_ABOVE.search(text[max(0, start - 80) : start])
+    found = above or _NUMBER_BEHIND.match(text, end)
+    return f"eq {found[1]}" if found else None
+
+
+def _equations(body: str, line: int, outside: str | None) -> Iterator[Passage]:
+    """The equations of a display: its rows, continued rows joined, chains taken apart.
+
+    Args:
+        outside: a number that stands beside the display.
+    """
     left = ""
     for row, number, start in _joined(_rows(body, line)):
         for equation in _apart(row):
@@ -176,7 +190,7 @@ def _equations(body: str, line: int) -> Iterator[Passage]:
             if not sides[0]:
                 sides[0] = left
             for one, other in pairwise(sides):
-                yield Passage(f"{one} = {other}", start, number)
+                yield Passage(f"{one} = {other}", start, number or outside)
             left = sides[-1]
 
 

@@ -150,7 +150,7 @@ class Vocabulary:
     def direct_losses(self) -> bool:
         """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
         for claim in self.claims:
-            terms = getattr(claim.right, "terms", ())
+            terms = getattr(claim.right, "terms", (claim.right,) if self.summed else ())
             if any(isinstance(term, Quotient) and is_step_loss(term) for term in terms):
                 whole = claim.left
                 if not (isinstance(whole, Quotient) and is_step_loss(whole)):
@@ -283,12 +283,18 @@ class Vocabulary:
                 found |= {name: tensor} if tensor and name in self.undifferentiated else {}
                 adjoints |= {name: tensor} if tensor else {}
                 continue
+            if base.startswith("d_next-") and (tensor := reader.adjoints.get(f"{base.removeprefix('d_next-')}_next")):
+                found[name] = tensor
+                continue
             of = f"{self.named[base]}{name.removeprefix(base)}" if base in self.named else adjoint_of(name)
             if name in seeds and (tensor := reader.adjoints.get(name)):
                 found[name] = tensor
             elif of is not None and (of in reader.symbols or of in reader.adjoints):
                 found[name] = reader.cotangent(Symbol((0, 0), of))
         bound = {name: tensor for name, tensor in self.bound.items() if _is_in(tensor, reader.ground.program)}
+        if self.two_sources and reader.ground is self.ground:
+            # What comes from the loss alone only two steps can tell from what comes from the next one.
+            bound = {name: tensor for name, tensor in bound.items() if not _is_seed(tensor)}
         return replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
 
     def _alias(self, of: str, time: str, reader: Reader) -> Tensor | None:
@@ -303,6 +309,10 @@ class Vocabulary:
 
 def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def _is_seed(tensor: Tensor) -> bool:
+    return any(entry.name.startswith(SEED) for entry in tensor.expr.atoms(Entry))
 
 
 def _is_in(tensor: Tensor, program: Program) -> bool:

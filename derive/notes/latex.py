@@ -147,7 +147,7 @@ class Parser(Symbols):
             numerator = self.braced()
             denominator = self.braced()
             return self.raised(Quotient(self.since(start), numerator, denominator), start)
-        if self.next == "e" and self.peek(1) == "^":
+        if self.next == "e" and self.peek(1) == "^" and not self.is_time_above():
             function = Symbol(self.take().span, "\\exp")
             self.take()
             argument = self.braced() if self.next == "{" else self.primary()

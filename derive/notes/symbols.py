@@ -171,6 +171,14 @@ class Symbols(Cursor):
             return Slot(f"{token}{{{letter}}}", tuple(part for part in rest.split("_") if part))
         return Slot(token)
 
+    def is_time_above(self) -> bool:
+        """Whether the superscript behind the next token is a time."""
+        place = self.position
+        self.position += 2
+        time = Clock(self.grammar.clock).time("".join(self.script()))
+        self.position = place
+        return time is not None
+
     def is_operation_above(self) -> bool:
         """Whether the superscript that follows is an exponent or a transposition rather than a part of the name."""
         place = self.position

@@ -66,7 +66,8 @@ def _mentioned(expr: Expr, judgement: Judgement) -> Iterator[tuple[str, Tensor]]
     """The arrays and blocks that an expression mentions, as ``a`` or ``a[0]``."""
     for entry in entries(expr):
         array = judgement.ground.program.arrays[entry.name]
-        label = next((array.labels[int(i)] for i in entry.indices if i.is_number), None)
+        # An index of an axis of length 1 is a number as well, but that of no block.
+        label = next((array.labels[int(i)] for i in entry.indices if i.is_number and array.labels), None)
         yield place(entry), array.tensor.block(label) if label else array.tensor
 
 

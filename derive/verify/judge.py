@@ -22,9 +22,11 @@ from derive.notes.syntax import (
     Claim,
     Concatenation,
     Differential,
+    Negative,
     Node,
     Quotient,
     Shaped,
+    Sum,
     SumOver,
     Symbol,
     Transpose,
@@ -130,10 +132,17 @@ def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
     """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
     if not _is_gradient(kind, due, reader):
         return claim
-    right = (
-        claim.right.body if sums_over_time(claim.right, reader) and isinstance(claim.right, SumOver) else claim.right
-    )
+    right = _without_sums(claim.right, reader)
     return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
+
+
+def _without_sums(node: Node, reader: Reader) -> Node:
+    """The formula with its sums over the steps left out where it is linear in them."""
+    if isinstance(node, SumOver) and sums_over_time(node, reader):
+        return node.body
+    if isinstance(node, Sum | Negative | Transpose | SumOver):
+        return rebuilt(node, lambda child: _without_sums(child, reader))
+    return node
 
 
 def sums_over_time(node: Node, reader: Reader) -> bool:
@@ -280,7 +289,9 @@ def definition(tensor: Tensor, ground: Ground) -> Tensor:
 
 
 def _fits(due: Tensor, stated: Tensor) -> bool:
-    """Whether two shapes are alike; axes of length 1 do not count."""
+    """Whether two shapes are alike; axes of length 1 do not count, but a row is no column."""
+    if len(due.axes) == len(stated.axes) == 2:
+        return [a.size for a in due.axes] == [a.size for a in stated.axes]
     return [a.size for a in due.squeezed.axes] == [a.size for a in stated.squeezed.axes]
 
 

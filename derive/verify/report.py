@@ -56,6 +56,7 @@ def _object(verdict: Verdict) -> dict[str, Any]:
         "derived": verdict.derived,
         "method": verdict.method,
         "difference": verdict.difference,
+        "correction": verdict.correction,
         "counterexample": asdict(verdict.counterexample) if verdict.counterexample else None,
     }
 
