@@ -1,8 +1,8 @@
 """Formulas of notes as trees, with their own printer and evaluation, all independent of derive.
 
 They are typed in as Python: ``dz = (U.T @ da) * r`` is what a document prints as
-``\\delta z_t = (U^\\top \\delta a_t) \\odot r_t``. Names ending in _p and _n are those of the step before and the
-next one, dX is the cotangent of X.
+``\\delta z_t = (U^\\top \\delta a_t) \\odot r_t``.
+Names ending in _p and _n are those of the step before and the next one, dX is the cotangent of X.
 
     ("sym", name, differential?)   ("num", k)      ("fn", name, a)     ("pow", a, k)     ("T", a)      ("diag", a)
     ("mul", (a, b, …), operators)  ("add", (a, b, …), signs)           ("cat", parts)   ("sum_n", a)  ("sum_t", a)
@@ -194,6 +194,7 @@ class World:
         last: the number of steps of the loss; sums over time go from 1 to it.
         batch: the length of the batch, if there is one.
         columns: whether vectors are columns.
+        star: whether the sign of an entrywise product is one of matrices too, by the shapes beside it.
     """
 
     parameters: Mapping[tuple[str, bool], torch.Tensor]
@@ -201,6 +202,7 @@ class World:
     last: int
     batch: int | None
     columns: bool
+    star: bool = False
 
     def symbol(self, name: str, differential: bool, t: int) -> torch.Tensor | None:
         base, step = (name[:-2], {"p": -1, "n": 1}[name[-1]]) if name.endswith(("_p", "_n")) else (name, 0)
@@ -235,7 +237,7 @@ class World:
                 found = self.meanings(factors[0], t)
                 for sign, factor in zip(operators, factors[1:], strict=True):
                     right = self.meanings(factor, t)
-                    ways = [entrywise] if sign == "⊙" else [entrywise, matrix_product]
+                    ways = [entrywise] if sign == "⊙" and not self.star else [entrywise, matrix_product]
                     products = [way(one, other) for one in found for other in right for way in ways]
                     found = [one for one in products if one is not None]
                 return found
@@ -248,10 +250,9 @@ class World:
         raise ValueError(formula)
 
     def _over_batch(self, one: torch.Tensor) -> torch.Tensor | None:
-        axis = 1 if self.columns else 0
-        if self.batch is None or one.ndim != 2 or one.shape[axis] != self.batch:
+        if self.batch is None or self.batch not in one.shape or one.ndim != 2:
             return None
-        return one.sum(axis, keepdim=self.columns)
+        return one.sum(list(one.shape).index(self.batch), keepdim=self.columns)
 
     def _stacked(self, ways: list[list[torch.Tensor]]) -> list[torch.Tensor]:
         if not all(ways):

@@ -130,7 +130,9 @@ def run(notes: NoteSet, seed: int) -> World:
 
     parameters = {(name, False): parameter(kind) for name, kind in notes.shapes.items() if name != "x"}
     values: dict[tuple[str, bool], dict[int, torch.Tensor]] = {(s, False): {0: vector(["H"])} for s in notes.states}
-    world = World(parameters, values, last, LENGTHS["N"] if notes.batch else None, notes.columns)
+    world = World(
+        parameters, values, last, LENGTHS["N"] if notes.batch else None, notes.columns, notes.spelling.entrywise == "*"
+    )
     loss = torch.zeros((), dtype=torch.float64)
     for t in range(1, STEPS + 1 if notes.through_time else 2):
         values.setdefault(("x", False), {})[t] = vector(notes.shapes["x"])
