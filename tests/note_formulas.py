@@ -214,8 +214,8 @@ class World:
         """Every array that the formula can mean; none if its shapes fit in no way, or it names nothing."""
         match formula:
             case "sym", name, differential:
-                found = self.symbol(name, differential, t)
-                return [] if found is None else [found]
+                value = self.symbol(name, differential, t)
+                return [] if value is None else [value]
             case "num", number:
                 return [torch.tensor(float(number), dtype=torch.float64)]
             case "fn", name, argument:

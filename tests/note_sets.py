@@ -26,7 +26,7 @@ LENGTHS = {
 STEPS = 4  # of which the loss reads all but the last, so that nothing comes from the step after them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoteSet:
     """A document, and what its equations say.
 
