@@ -210,8 +210,6 @@ NOTATIONS = {
 
 BROKEN = {
     "deltas with the name above": "δ^c_t stays undefined where no equation with it holds",
-    "diagonal matrices": "the counterexample of a product with a diagonal matrix raises IndexError",
-    "Jacobians": "the counterexample of a product with a diagonal matrix raises IndexError",
 }
 
 

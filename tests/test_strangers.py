@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from derive.notes.document import Document, read_document
 from derive.verify.documents import Found, check_document
 from derive.verify.fix import corrected_text
 from tests.note_formulas import parse
-from tests.note_mistakes import STACKED, WRONG
+from tests.note_mistakes import WRONG
 from tests.note_sets import FOLDER, NoteSet
 from tests.note_table import RIGHT
 
@@ -29,18 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SETS = {notes.name: notes for notes in (*RIGHT, *WRONG)}
 VERDICTS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "verdicts.yaml").read_text(encoding="utf-8"))
 WRONG_EQUATIONS = [(name, number) for name, one in VERDICTS.items() for number in one.get("wrong", {})]
-BOUND = pytest.mark.xfail(
-    strict=True, reason="a symbol that is only bound in the front matter is not used in corrections"
-)
-STACK = pytest.mark.xfail(strict=True, reason="the blocks of a stack that the notes cut up are not seen in it")
-
-
-def marked(values: Iterable[Any], mark: pytest.MarkDecorator, *failing: Any) -> list[Any]:
-    return [pytest.param(*_tuple(v), marks=mark) if v in failing else pytest.param(*_tuple(v)) for v in values]
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def text_of(name: str) -> str:
@@ -105,7 +92,7 @@ def test_verdicts(name: str) -> None:
     assert len(said) == VERDICTS[name]["equations"]
 
 
-@pytest.mark.parametrize(("name", "number"), marked(WRONG_EQUATIONS, BOUND, (STACKED.name, "eq 2")))
+@pytest.mark.parametrize(("name", "number"), WRONG_EQUATIONS)
 def test_what_is_wrong_is_named(name: str, number: str) -> None:
     """Broken if the sentence is about another place, or there are no numbers to see it by."""
     verdict = found(name, number).verdict
@@ -115,7 +102,7 @@ def test_what_is_wrong_is_named(name: str, number: str) -> None:
         assert verdict.counterexample.written != verdict.counterexample.derived
 
 
-@pytest.mark.parametrize("name", marked([notes.name for notes in WRONG], BOUND, STACKED.name))
+@pytest.mark.parametrize("name", [notes.name for notes in WRONG])
 def test_corrections_hold_when_pasted_in(name: str) -> None:
     """Broken if a suggested correction does not hold itself, in the document that it is for."""
     corrected, missed = corrected_text(text_of(name), findings(name))
@@ -124,7 +111,7 @@ def test_corrections_hold_when_pasted_in(name: str) -> None:
     assert {one.verdict.statement.id: one.finding for one in after if one.finding != "holds"} == {}
 
 
-@pytest.mark.parametrize("name", marked([notes.name for notes in WRONG], STACK, STACKED.name))
+@pytest.mark.parametrize("name", [notes.name for notes in WRONG])
 def test_what_is_inherited(name: str) -> None:
     """Broken if a right equation that builds on a wrong one is not told apart from those that build on none."""
     said = {one.verdict.statement.id: list(one.inherits) for one in findings(name) if one.inherits}
