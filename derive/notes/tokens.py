@@ -15,7 +15,7 @@ LONGEST = 4_000  # characters; formulas on paper are far below
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 FONTS = {
     "\\mathbf", "\\mathrm", "\\mathit", "\\boldsymbol", "\\bm", "\\mathcal", "\\text", "\\operatorname", "\\mathsf",
-    "\\mathbb", "\\mathscr", "\\mathtt", "\\textbf", "\\textit", "\\textrm", "\\vec", "\\mbox", "\\pmb",
+    "\\mathbb", "\\mathscr", "\\mathtt", "\\textbf", "\\textit", "\\textrm", "\\vec", "\\mbox", "\\pmb", "\\mathfrak",
     "\\operatorname*",
 }  # fmt: skip
 ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}

@@ -39,7 +39,7 @@ from derive.program import Program
 from derive.tensor import Tensor, join
 
 _SETTINGS = {"title": str, "cell": str, "symbols": dict, "vectors": str, "batch": bool}
-_CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z])\s*[-+]\s*1")
+_CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1")
 _USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
 _AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
 _AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
