@@ -93,6 +93,7 @@ class Entry(Expr):  # type: ignore[misc]
     """
 
     is_commutative = True
+    is_real = True  # or SymPy expands arguments of tanh in search of imaginary parts, for minutes
     is_symbol = True
     _diff_wrt = True
 
@@ -126,6 +127,7 @@ class Sigma(Expr):  # type: ignore[misc]
     """
 
     is_commutative = True
+    is_real = True
 
     def __new__(cls, body: Expr, *indices: Index) -> Expr:
         body = sympify(body)
