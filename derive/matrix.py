@@ -5,7 +5,7 @@ Printers (LaTeX, Unicode, NumPy) print this tree; it is the way back from indice
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -53,9 +53,14 @@ class Form:
     positions: tuple[int, ...] = ()
 
 
+def axes_of(array: Array) -> tuple[Group, ...]:
+    """The indices of an array's axes."""
+    return tuple(axis.indices for axis in array.axes)
+
+
 def matrix_form(equation: Equation, program: Quantities) -> Form:
     """The right side of an equation in matrix notation."""
-    return form_of(equation.value, tuple(axis.indices for axis in equation.array.axes), program)
+    return form_of(equation.value, axes_of(equation.array), program)
 
 
 def form_of(expr: Expr, groups: Sequence[Group], program: Quantities) -> Form:
@@ -78,7 +83,21 @@ def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:
         if group and set(group) <= expr.free_symbols
     )
     joined = {index for group in found if len(group) == 2 for index in group}
-    return tuple(group for group in found if len(group) == 2 or not joined & set(group))
+    left = [group for group in found if len(group) == 2 or not joined & set(group)]
+    orders = [[group for group in writer.write(e, ()).groups if group in left] for e in expr.atoms(Entry)]
+    # What sequences and states begin with, the batch, is in front of everything.
+    first = {a.sizes[0] for a in program.arrays.values() if a.role in {"sequence", "state"} and a.sizes}
+    return tuple(sorted(_merged_order(left, orders), key=lambda group: group[0].dim not in first))
+
+
+def _merged_order(groups: list[Group], orders: list[list[Group]]) -> Iterator[Group]:
+    """The groups as they come, but none before one that stands before it in an array, if that can be."""
+    left = list(groups)
+    while left:
+        later = {group for order in orders for group in [g for g in order if g in left][1:]}
+        first = next((group for group in left if group not in later), left[0])
+        left.remove(first)
+        yield first
 
 
 def align(form: Form, groups: tuple[Group, ...]) -> Form:
