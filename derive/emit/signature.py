@@ -42,10 +42,11 @@ def argument(array: Array, name: str | None = None, over_time: bool = False, loc
     if over_time:
         shape, sizes, checks = ["T", *shape], ["T", *sizes], ['(1, "T")', *checks]
     name = name or array.name
-    return Argument(name, _tuple(shape), _tuple(sizes), _tuple(checks), local or name)
+    return Argument(name, tuple_text(shape), tuple_text(sizes), tuple_text(checks), local or name)
 
 
-def _tuple(parts: Sequence[str]) -> str:
+def tuple_text(parts: Sequence[str]) -> str:
+    """A tuple in Python: ``(N, H)``, ``(H,)``."""
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
@@ -173,7 +174,7 @@ def sequence_signature(cell: Program) -> dict[str, object]:
         "dim_names": ", ".join(dims),
         "dim_order": ", ".join(f'"{dim}"' for dim in dims),
         "dim_parameters": ", ".join(f"{dim}: int" for dim in dims),
-        "dim_unpack": f"{', '.join(dims)} = {_tuple(sizes)}",
+        "dim_unpack": f"{', '.join(dims)} = {tuple_text(sizes)}",
         "size_items": ", ".join(f'"{dim}": {dim}' for dim in dims),
     }
 

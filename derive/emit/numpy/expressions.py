@@ -11,7 +11,7 @@ from derive.show import Names
 
 FUNCTIONS = {"sigmoid": "_sigmoid", "tanh": "np.tanh"}
 
-_PRECEDENCE = {"add": 1, "negate": 1, "multiply": 2, "matmul": 2}
+_PRECEDENCE = {"add": 1, "negate": 1, "multiply": 2, "matmul": 2, "power": 3}
 
 
 def expression(form: Form, names: Names) -> str:
@@ -26,9 +26,9 @@ def number(form: Form) -> str:
 
 
 def expanded(text: str, form: Form) -> str:
-    """An array with new axes of length 1: ``m[:, None]``."""
+    """An array with new axes of length 1, counted from the end: ``m[..., None]``, whatever stands in front."""
     places = ["None" if k in form.positions else ":" for k in range(len(form.groups))]
-    return f"{text}[{', '.join(places)}]"
+    return f"{text}[..., {', '.join(places[places.index('None') :])}]"
 
 
 def transposed(text: str, form: Form) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from sympy import Integer
+
 from derive.calculus import speaker, vjp
 from derive.emit.layout import Block, stack_of
 from derive.emit.numpy.expressions import expression
-from derive.emit.signature import numbered
-from derive.index import Entry
-from derive.matrix import matrix_form
+from derive.emit.signature import numbered, tuple_text
+from derive.index import Entry, Stack
+from derive.matrix import Form, Group, axes_of, matrix_form
 from derive.plan.lift import lift_calls
 from derive.plan.schedule import names_in
 from derive.program import Array, Equation, Program
 from derive.show import UNICODE, equation_text, form_text
+from derive.tensor import Size
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     cache = [array.name for array in (*cell.inputs, *(e.array for e in named.equations)) if array.name in read]
     kept = [program.arrays[name] for name in cache if any(_uses_block(e, name) for e in backward)]
     unpacked = [Block((), tuple(_split(array, program))) for array in kept]
+    blocks = {array.name for array in cell.inputs if any(_uses_block(e, array.name) for e in named.equations)}
+    given = [Block((), tuple(_split(array, program))) for array in cell.inputs if array.name in blocks]
     return StepCode(
-        forward=tuple(_forward(e, program, derived) for e in named.equations),
+        forward=(*given, *(_forward(e, program, derived) for e in named.equations)),
         backward=(*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers))),
         cache=tuple(cache),
         cotangents=tuple(array.name for array in derived.having("cotangent")),
@@ -53,9 +58,29 @@ def _names(name: str, label: str | None) -> str:
 def _forward(equation: Equation, program: Program, derived: Program) -> Block:
     shown = derived if equation.name in derived.definitions else program
     text = equation_text(shown.definitions[equation.name], shown, UNICODE)
-    lines = [f"{equation.name} = {expression(matrix_form(equation, program), _names)}"]
+    lines = [f"{equation.name} = {_whole(equation, program)}"]
     lines += _split(equation.array, program)
     return Block((text,), tuple(lines))
+
+
+def _whole(equation: Equation, program: Program) -> str:
+    """The right side in the shape of the left: NumPy would leave an axis away that nothing depends on."""
+    return _filling(matrix_form(equation, program), equation.array, axes_of(equation.array))
+
+
+def _filling(form: Form, array: Array, groups: tuple[Group, ...]) -> str:
+    """A form in the shape of an array or of one of its blocks."""
+    text = expression(form, _names)
+    if form.op not in {"number", "expand"} and form.groups == groups:
+        return text
+    sizes = [s.dim if isinstance(s, Stack) and len(g) == 1 else s for s, g in zip(array.sizes, groups, strict=True)]
+    return f"np.full({tuple_text([_length(size) for size in sizes])}, {text}, dtype)"
+
+
+def _length(size: Size) -> str:
+    if isinstance(size, Stack):
+        return f'{len(size.labels)} * sizes["{size.dim}"]'
+    return str(size) if isinstance(size, Integer) else f'sizes["{size}"]'
 
 
 def _split(array: Array, program: Program) -> list[str]:
@@ -79,12 +104,13 @@ def _backward(equation: Equation, program: Program, derived: Program, numbers: M
     shown = derived.definitions[equation.name]
     if form.op != "stack":
         text = equation_text(shown, derived, UNICODE)
-        lines = [f"{array.name} = {expression(form, _names)}", *_split(array, program)]
+        lines = [f"{array.name} = {_whole(equation, program)}", *_split(array, program)]
         yield Block((numbered(text, numbers.get(array.name)),), tuple(lines))
         return
     names = [f"{array.name}_{label}" for label in array.labels]
+    inner = tuple(group[-1:] for group in axes_of(array))
     for name, part, said in zip(names, form.args, matrix_form(shown, derived).args, strict=True):
         text = f"{name} = {form_text(said, UNICODE)}"
-        yield Block((numbered(text, numbers.get(name)),), (f"{name} = {expression(part, _names)}",))
+        yield Block((numbered(text, numbers.get(name)),), (f"{name} = {_filling(part, array, inner)}",))
     line = f"{array.name} = np.concatenate([{', '.join(names)}], axis={form.positions[0]})"
     yield Block((f"{array.name} = [{', '.join(names)}]",), (line,))
