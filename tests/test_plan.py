@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sympy import KroneckerDelta
 
@@ -9,10 +11,14 @@ from derive.errors import CellError
 from derive.index import Entry, Sigma, dims
 from derive.plan.coefficients import operations
 from derive.plan.schedule import Schedule, names_in, schedule
+from derive.plan.steps import check_steps
 from derive.program import Array, Equation, Program, define
+from derive.tensor import Tensor
 from tests.example_cells import ALL
 
 CELL_NAMES = sorted(ALL)
+N, D, H = dims("N D H")
+X = Array("x", (N, D), "sequence").tensor
 
 
 def names(equations: tuple[Equation, ...]) -> list[str]:
@@ -101,3 +107,38 @@ def test_sequences_and_states_begin_with_one_batch_dimension() -> None:
     cell = Program("odd", (x, Array("s_prev", (h,), "state", "s")), (define(s, x.tensor.sum(0)),), ("s",))
     with pytest.raises(CellError, match="cell odd: its sequences and states should begin with one batch dimension"):
         schedule(cell)
+
+
+def _cell(output: Tensor, *parameters: Array) -> Program:
+    """A cell with one equation besides that of its state."""
+    x, s = Array("x", (N, D), "sequence"), Array("s", (N, H))
+    previous = Array("s_prev", (N, H), "state", "s")
+    y = Array("y", tuple(axis.size for axis in output.axes))
+    return Program("odd", (x, previous, *parameters), (define(s, previous.tensor * 2), define(y, output)), ("s",))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (X.T @ X, r"equation y: a sum over the batch dimension N would mix sequences"),
+        (X.T, r"equation y: it has shape \(D, N\); the batch dimension N can only come first"),
+        (X @ X.T, r"equation y: it has shape \(N, N\); the batch dimension N can only come first"),
+    ],
+)
+def test_sequences_of_a_batch_stay_apart(output: Tensor, message: str) -> None:
+    """Broken if a sum over the rows of all steps is generated where one over those of a step is meant."""
+    with pytest.raises(CellError, match=message):
+        check_steps(schedule(_cell(output)))
+
+
+def test_parameters_and_results_have_their_axes() -> None:
+    """Broken if a parameter along the batch, or a result that no step changes, is given an axis over steps."""
+    w, v = Array("w", (N, D), "parameter"), Array("v", (D,), "parameter")
+    with pytest.raises(CellError, match="parameter w: it has the batch dimension N"):
+        check_steps(schedule(_cell(X + w.tensor, w)))
+    constant = replace(_cell(v.tensor * 2, v), outputs=("y",))
+    with pytest.raises(CellError, match="the result y does not begin with the batch dimension N"):
+        check_steps(schedule(constant))
+    given = replace(_cell(X * 2), outputs=("x",))
+    with pytest.raises(CellError, match="the result x should be an equation, not an input"):
+        check_steps(schedule(given))

@@ -51,6 +51,10 @@ class Schedule:
         """The name of the batch dimension, the first of every sequence and state."""
         return batch_of(self.cell)
 
+    def timed(self, array: Array) -> bool:
+        """Whether an array has a value for every step; such arrays begin with the batch dimension, no others do."""
+        return bool(array.sizes) and str(array.sizes[0]) == self.batch
+
     @cached_property
     def tape(self) -> tuple[Array, ...]:
         """The forward arrays that the backward pass reads."""

@@ -22,6 +22,7 @@ from derive.emit.signature import (
 )
 from derive.errors import CellError
 from derive.plan.schedule import schedule
+from derive.plan.steps import check_steps
 from derive.program import Program
 
 _UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
@@ -38,11 +39,12 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
         numbers: the notes' equation numbers by cotangent, e.g. ``{"dc": "eq 2", "da_i": "eq 7"}``.
 
     Raises:
-        CellError: for a name that generated code needs itself.
+        CellError: for a name that generated code needs itself, or a cell whose steps cannot be computed at once.
     """
     derived = vjp(cell)
     _check_names(derived)
     plan = schedule(cell)
+    check_steps(plan)
     forward, backward = forward_code(plan), backward_code(plan, numbers)
     return {
         **documentation(cell, derived),
@@ -87,7 +89,7 @@ def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
     plain = [array.name for array in cell.inputs if array.role != "state"]
     sources = Block((), tuple(source for _, source in code.loop.pairs))
     coefficients = words((*code.coefficients.blocks, Block((), code.coefficients.names)))
-    rest = words((*code.loop.blocks, *code.deferred, sources))
+    rest = words((*code.loop.blocks, *code.deferred, sources, Block((), code.setup)))
     kept = [name for name in plain if name in coefficients | rest]
     return {
         "backward": code,
