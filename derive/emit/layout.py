@@ -6,6 +6,7 @@ every block is contiguous, which is what elementwise work wants. Between them st
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sympy import Function
@@ -53,6 +54,11 @@ class Loop:
 
     pairs: tuple[tuple[str, str], ...]
     blocks: tuple[Block, ...]
+
+
+def loop_over(pairs: Iterable[tuple[str, str]], blocks: tuple[Block, ...], count: str) -> Loop:
+    """A loop that makes ``count`` turns even if its statements read nothing that belongs to a step."""
+    return Loop(tuple(pairs) or (("_", f"range({count})"),), blocks)
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,14 @@ class Storage:
             if array.name in self.states:
                 comment = f"{array.name}[0] is {array.name}0, {array.name}[t + 1] that of step t"
                 yield Buffer(array.name, f"T + 1, {sizes_text(array)}", comment)
+            elif array.name in self.blocked:
+                yield Buffer(array.name, f"T, {blocks_text(array)}")
             else:
-                text = blocks_text(array) if array.name in self.blocked else sizes_text(array)
-                yield Buffer(array.name, f"T, {text}")
+                yield Buffer(array.name, self.shape(array))
+
+    def shape(self, array: Array) -> str:
+        """The shape of the memory for all t; what does not change from step to step is there once."""
+        return f"T, {sizes_text(array)}" if self.plan.timed(array) else sizes_text(array)
 
     def ordered(self, names: set[str]) -> list[Array]:
         return [array for array in self.plan.arrays.values() if array.name in names]

@@ -8,27 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 from derive.calculus import COTANGENT, SEED
-from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, sizes_text, split_text, stack_of
+from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, loop_over, sizes_text, split_text, stack_of
+from derive.emit.numpy.axes import Axes
 from derive.emit.numpy.coefficients import CoefficientCode, coefficient_code
-from derive.emit.numpy.lines import (
-    forward_names,
-    matmul_line,
-    row_names,
-    rows_line,
-    rows_total_line,
-    scratch_buffers,
-    step_name,
-    total_line,
-    words,
-)
+from derive.emit.numpy.lines import constant_names, forward_names, row_names, scratch_buffers, step_name, words
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
 from derive.emit.storage import Storage
-from derive.index import Entry
-from derive.matrix import matrix_form
+from derive.index import Entry, Sigma
+from derive.matrix import axes_of, matrix_form
 from derive.plan.coefficients import JACOBIAN
 from derive.plan.schedule import Schedule, names_in
 from derive.program import Array, Equation
@@ -119,7 +110,7 @@ class _Backward:
             coefficients=coefficients,
             setup=tuple(self._setup(inner, memory, blocks)),
             start=tuple(self._start()),
-            loop=Loop(tuple(self._items(words(blocks))), tuple(b for b in blocks if b.lines)),
+            loop=loop_over(self._items(words(blocks)), tuple(b for b in blocks if b.lines), "count"),
             finish=(
                 *(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
                 *(f"{name} = buffers.{name}" for name in whole.used),
@@ -169,7 +160,9 @@ class _Backward:
     def _home(self, position: int, equation: Equation, memory: Memory) -> str:
         later = names_in(self.plan.recurrence[position + 1 :])
         wanted = next((c for c in self.carried if c.result == equation.name), None)
-        candidates = [entry.name for entry in sorted(equation.value.atoms(Entry), key=str)]
+        # Not one that is summed: a sum is not to be written over what it still reads.
+        summed = {e for total in equation.value.atoms(Sigma) for e in total.atoms(Entry)}
+        candidates = [entry.name for entry in sorted(equation.value.atoms(Entry) - summed, key=str)]
         if wanted:
             candidates = [wanted.seed] if wanted.seed in memory.home else []
         for name in candidates:
@@ -197,14 +190,16 @@ class _Backward:
                 yield Block((f"{state.seed} = {previous}",), tuple(lines))
 
     def _loop_blocks(self, scratch: Scratch, memory: Memory) -> Iterator[Block]:
-        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
+        compiler = Compiler(step_name(self.plan), scratch, Axes(self.plan.batch, "step"), row_names(self.plan))
         for equation in self.plan.recurrence:
             comment = self._numbered(equation)
             if stack_of(equation.array):
                 yield Block(comment, tuple(self._stacked(equation, compiler)))
             else:
                 target = Target(equation.name, memory.aliases(equation.name))
-                yield Block(comment, tuple(compiler.assign(matrix_form(equation, self.plan), target)))
+                yield Block(
+                    comment, tuple(compiler.define(matrix_form(equation, self.plan), axes_of(equation.array), target))
+                )
 
     def _numbered(self, equation: Equation) -> tuple[str, ...]:
         number = self.numbers.get(equation.name)
@@ -303,6 +298,7 @@ class _Backward:
             yield f"{' = '.join(names)} = {source}"
         for name in scratch.used:
             yield f"{name} = buffers.{name}"
+        yield from constant_names(self.storage, used)
         for equation in self.plan.recurrence:
             yield from self._stack_setup(equation.array, used)
 
@@ -346,12 +342,11 @@ class _Backward:
     # -- after the loop ----------------------------------------------------------------------------------------
 
     def _deferred(self, equation: Equation, scratch: Scratch) -> Block:
-        product, total = partial(rows_line, self.plan.batch), partial(rows_total_line, self.plan.batch)
-        compiler = Compiler(self._whole, scratch, product, total, self._whole)
+        compiler = Compiler(self._whole, scratch, Axes(self.plan.batch, "rows"), self._whole)
         form = matrix_form(equation, self.plan)
         name = equation.name
         if form.op != "stack":
-            lines = compiler.assign(form, Target(self._whole(name, None)))
+            lines = compiler.define(form, axes_of(equation.array), Target(self._whole(name, None)))
         else:
             blocks = zip(equation.array.labels, form.args, strict=True)
             lines = [line for k, part in blocks for line in compiler.assign(part, Target(self._whole(name, k)))]
@@ -360,7 +355,7 @@ class _Backward:
     def _deferred_buffers(self) -> Iterator[Buffer]:
         for equation in self.plan.deferred:
             if equation.name not in self.plan.step.outputs:
-                yield Buffer(equation.name, f"T, {sizes_text(equation.array)}")
+                yield Buffer(equation.name, self.storage.shape(equation.array))
 
     def _whole(self, name: str, label: str | None) -> str:
         """An array for all t, forward or backward."""

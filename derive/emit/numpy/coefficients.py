@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from derive.emit.layout import Block, Buffer, blocks_text, sizes_text, stack_of
 from derive.emit.meanings import Meanings
-from derive.emit.numpy.lines import forward_names, matmul_line, row_names, scratch_buffers, step_name, total_line, words
+from derive.emit.numpy.axes import Axes
+from derive.emit.numpy.lines import constant_names, forward_names, scratch_buffers, some_steps, words
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
-from derive.matrix import matrix_form
+from derive.matrix import axes_of, matrix_form
 from derive.plan.schedule import Schedule
 from derive.program import Equation
 
@@ -53,11 +54,11 @@ class _Coefficients:
 
     def _blocks(self, equation: Equation, scratch: Scratch) -> Iterator[Block]:
         """The statements of a coefficient, block by block where it is stacked."""
-        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
+        compiler = Compiler(some_steps, scratch, Axes(self.plan.batch, "steps"), some_steps)
         form, meanings = matrix_form(equation, self.plan), Meanings(self.plan, self.numbers)
         if form.op != "stack":
             comment = meanings.text(equation.name, None, form)
-            yield Block((comment,), tuple(compiler.assign(form, Target(equation.name))))
+            yield Block((comment,), tuple(compiler.define(form, axes_of(equation.array), Target(equation.name))))
             return
         for label, part in zip(equation.array.labels, form.args, strict=True):
             comment = meanings.text(equation.name, label, part)
@@ -72,6 +73,7 @@ class _Coefficients:
             yield f"copyto({gates}, tape.{gates}[steps].swapaxes(0, 1))"
             yield f"{', '.join(names)} = {gates}"
         yield from forward_names(self.storage, used - set(self.storage.gate_of), "[steps]")
+        yield from constant_names(self.storage, used)
         for equation in self.plan.coefficients:
             array = equation.array
             if stack_of(array):
@@ -79,8 +81,9 @@ class _Coefficients:
                 yield f"{parts} = buffers.{array.name}[:, :count]"
             else:
                 yield f"{array.name} = buffers.{array.name}[:count]"
-        for name in scratch.used:
-            yield f"{name} = buffers.{name}[:count]"
+        for name, groups in scratch.used.items():
+            over_steps = any(str(index.dim) == self.plan.batch for group in groups for index in group)
+            yield f"{name} = buffers.{name}{'[:count]' if over_steps else ''}"
 
     def _gates_in(self, used: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The activated gates that statements read: (buffer, names of the blocks)."""

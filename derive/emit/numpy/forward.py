@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from derive.emit.layout import (
     Activation,
@@ -13,14 +12,17 @@ from derive.emit.layout import (
     Loop,
     block_axis,
     blocks_text,
+    loop_over,
     sizes_text,
     split_text,
     stack_of,
 )
-from derive.emit.numpy.lines import matmul_line, row_names, rows_line, scratch_buffers, step_name, total_line, words
-from derive.emit.numpy.statements import Compiler, Scratch, Target
+from derive.emit.numpy.axes import Axes
+from derive.emit.numpy.lines import constant_names, in_step, row_names, scratch_buffers, step_name, words
+from derive.emit.numpy.statements import Compiler, Scratch, Target, is_leaf
 from derive.emit.storage import Storage
-from derive.matrix import Form, matrix_form
+from derive.index import Entry
+from derive.matrix import Form, axes_of, matrix_form
 from derive.plan.schedule import Schedule
 from derive.program import Array, Equation
 from derive.show import UNICODE, equation_text
@@ -53,8 +55,8 @@ class _Forward:
         whole, inner = Scratch("tmp_all"), Scratch()
         hoisted = tuple(self._all_time(e, whole) for e in self.plan.hoisted)
         blocks = tuple(self._loop_blocks(inner))
-        after = tuple(self._all_time(e, whole) for e in self.plan.after)
-        loop = Loop(tuple(self._items(blocks)), blocks)
+        after = tuple(self._completed(e, whole) for e in self.plan.after)
+        loop = loop_over(self._items(blocks), blocks, "T")
         setup = tuple(self._setup(inner, blocks))
         return ForwardCode(
             tape=tuple(self.storage.tape_buffers()),
@@ -69,10 +71,28 @@ class _Forward:
     # -- for all t at once -------------------------------------------------------------------------------------
 
     def _all_time(self, equation: Equation, scratch: Scratch) -> Block:
-        product = partial(rows_line, self.plan.batch)
-        compiler = Compiler(self.storage.whole, scratch, product, total_line, self.storage.whole)
-        lines = compiler.assign(matrix_form(equation, self.plan), Target(self._begun(equation.name)))
+        form, target = matrix_form(equation, self.plan), Target(self._begun(equation.name))
+        lines = self._for_all_steps(scratch).define(form, axes_of(equation.array), target)
         return Block((self._comment(equation),), tuple(lines))
+
+    def _completed(self, equation: Equation, scratch: Scratch) -> Block:
+        """After the loop, what is begun before it is added to."""
+        form = self._with_begun(equation)
+        target = Target(self.storage.whole(equation.name))
+        lines = self._for_all_steps(scratch).define(form, axes_of(equation.array), target)
+        return Block((self._declared(equation),), tuple(lines))
+
+    def _for_all_steps(self, scratch: Scratch) -> Compiler:
+        return Compiler(self.storage.whole, scratch, Axes(self.plan.batch, "rows"), self.storage.whole)
+
+    def _with_begun(self, equation: Equation) -> Form:
+        """An equation's form with what is there already as its first term."""
+        form = matrix_form(equation, self.plan)
+        if equation.name not in self.storage.begun:
+            return form
+        groups = axes_of(equation.array)
+        own = Form("array", (), groups, equation.name)
+        return Form("add", (own, *(form.args if form.op == "add" else (form,))), groups)
 
     def _begun(self, name: str) -> str:
         """Where the part of an array that is computed before the loop is put."""
@@ -88,7 +108,7 @@ class _Forward:
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def _loop_blocks(self, scratch: Scratch) -> Iterator[Block]:
-        compiler = Compiler(step_name(self.plan), scratch, matmul_line, total_line, row_names(self.plan))
+        compiler = Compiler(step_name(self.plan), scratch, Axes(self.plan.batch, "step"), row_names(self.plan))
         done: set[str] = set()
         for equation in self.plan.loop:
             if equation.name in done:
@@ -107,11 +127,8 @@ class _Forward:
         return equation_text(self.plan.step.definitions[equation.name], self.plan, UNICODE)
 
     def _plain(self, equation: Equation, compiler: Compiler) -> Block:
-        form = matrix_form(equation, self.plan)
-        if equation.name in self.storage.begun:
-            own = Form("array", (), form.groups, equation.name)
-            form = Form("add", (own, *(form.args if form.op == "add" else (form,))), form.groups)
-        return Block((self._declared(equation),), tuple(compiler.assign(form, Target(equation.name))))
+        lines = compiler.define(self._with_begun(equation), axes_of(equation.array), Target(equation.name))
+        return Block((self._declared(equation),), tuple(lines))
 
     def _stacked(self, equation: Equation, compiler: Compiler) -> Block:
         """Products by rows, then one copy to blocks, then what is elementwise."""
@@ -123,8 +140,9 @@ class _Forward:
                 lines += compiler.assign(part, Target(f"{name}_{label}"))
             return Block((self._declared(equation),), tuple(lines))
         terms = form.args if form.op == "add" else (form,)
-        products = [term for term in terms if _has_product(term)]
-        others = [term for term in terms if not _has_product(term)]
+        by_rows_alone = self._read_by_rows(name) or not all(is_leaf(t) or _has_product(t) for t in terms)
+        products = [term for term in terms if by_rows_alone or _has_product(term)]
+        others = [term for term in terms if term not in products]
         rows = f"{name}_rows"
         if name in self.storage.begun:
             products = [Form("array", (), form.groups, name), *products]
@@ -139,6 +157,11 @@ class _Forward:
             rest = Form("add", (*own, *others), form.groups) if own or len(others) > 1 else others[0]
             lines += compiler.assign(rest, Target(name))
         return Block((self._declared(equation),), tuple(lines))
+
+    def _read_by_rows(self, name: str) -> bool:
+        """Whether the loop reads a stacked array as a whole."""
+        entries = [e for equation in self.plan.loop for e in equation.value.atoms(Entry) if e.name == name]
+        return any(not any(index.is_number for index in e.indices) for e in entries)
 
     def _activation(self, activation: Activation) -> Block:
         """One tanh serves all blocks; those of σ are halved before and after, σ(z) = ½ tanh(½ z) + ½."""
@@ -156,8 +179,11 @@ class _Forward:
     def _items(self, blocks: tuple[Block, ...]) -> Iterator[tuple[str, str]]:
         used = words(blocks)
         for array in self.plan.cell.having("sequence"):
-            if array.name in used:
-                yield array.name, array.name
+            if in_step(array) in used:
+                yield in_step(array), array.name
+            for label in array.labels:
+                if f"{in_step(array)}_{label}" in used:
+                    yield f"{in_step(array)}_{label}", self.storage.whole(array.name, label)
         for stack, activation in self.storage.activations.items():
             buffer = self.storage.gates_buffer(stack)
             if buffer in used:
@@ -169,7 +195,7 @@ class _Forward:
 
     def _stored(self) -> list[str]:
         names = [*self.storage.previous, *(array.name for array in self.storage.ordered(self.storage.all_time))]
-        return [name for name in names if name not in self.storage.gate_of]
+        return [n for n in names if n not in self.storage.gate_of and self.plan.timed(self.plan.arrays[n])]
 
     def _item(self, name: str, used: set[str]) -> Iterator[tuple[str, str]]:
         array = self.plan.arrays[name]
@@ -210,13 +236,13 @@ class _Forward:
                 yield f"{array.name}_rows_blocks = {array.name}_rows.reshape{axes}"
         for array in self._step_arrays():
             yield f"{array.name} = scratch.{array.name}"
+        yield from constant_names(self.storage, used)
         for array in self._stacked_parameters(used):
             stack = stack_of(array)
             assert stack is not None
             yield f"{array.name}_blocks = scratch.{array.name}_blocks"
-            yield f"copyto({array.name}_blocks, {array.name}.reshape({len(stack.labels)}, 1, {stack.dim}))"
-            if used & {f"{array.name}_{label}" for label in array.labels}:
-                yield f"{', '.join(f'{array.name}_{label}' for label in array.labels)} = {array.name}_blocks[:, 0]"
+            split = f"{self.storage.whole(array.name)}.reshape({len(stack.labels)}, 1, {stack.dim})"
+            yield f"copyto({array.name}_blocks, {split})"
 
     def _step_stacks(self) -> list[Array]:
         """Stacked arrays of the loop with no memory for all t, or only by rows."""
@@ -228,14 +254,14 @@ class _Forward:
         return [e.array for e in self.plan.loop if not stack_of(e.array) and e.name not in names]
 
     def _stacked_parameters(self, used: set[str]) -> list[Array]:
-        wanted = [a for a in self.plan.cell.having("parameter") if stack_of(a)]
-        return [a for a in wanted if used & {f"{a.name}_blocks", *(f"{a.name}_{label}" for label in a.labels)}]
+        constant = [a for a in self.plan.step.arrays.values() if stack_of(a) and not self.plan.timed(a)]
+        return [array for array in constant if f"{array.name}_blocks" in used]
 
     def _scratch_buffers(self, scratch: Scratch) -> Iterator[Buffer]:
         used = words(tuple(self._loop_blocks(Scratch())))
         for array in self.storage.ordered(self.storage.all_time - self.storage.kept - set(self.storage.gate_of)):
             if array.name not in self.storage.activations:
-                yield Buffer(array.name, f"T, {sizes_text(array)}")
+                yield Buffer(array.name, self.storage.shape(array))
         for array in self._step_stacks():
             if array.name not in self.storage.blocked:
                 yield Buffer(f"{array.name}_blocks", blocks_text(array))

@@ -3,73 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from derive.emit.layout import Block, Buffer, stack_of
 from derive.emit.numpy.statements import Scratch
 from derive.emit.storage import Storage
-from derive.matrix import Form
 from derive.plan.schedule import Schedule
+from derive.program import Array
+from derive.show import Names
 
 
-def step_name(plan: Schedule) -> Callable[[str, str | None], str]:
-    """Names inside of a loop: an array by its own, a block as ``a_i``, a stacked parameter by blocks."""
+def some_steps(name: str, label: str | None) -> str:
+    """Names of arrays for some steps: their own, and ``a_i`` for a block."""
+    return f"{name}_{label}" if label else name
+
+
+def step_name(plan: Schedule) -> Names:
+    """Names inside of a loop: an array by its own, a block as ``a_i``, a stacked parameter by blocks.
+
+    A sequence is ``x_t``: its own name is still that of all steps.
+    """
 
     def names(name: str, label: str | None) -> str:
-        if label:
-            return f"{name}_{label}"
         array = plan.arrays[name]
-        return f"{name}_blocks" if array.role == "parameter" and stack_of(array) else name
+        own = in_step(array)
+        if label:
+            return f"{own}_{label}"
+        return f"{own}_blocks" if stack_of(array) and not plan.timed(array) else own
 
     return names
 
 
-def row_names(plan: Schedule) -> Callable[[str, str | None], str]:
+def in_step(array: Array) -> str:
+    """What an array is called in a loop over steps."""
+    return f"{array.name}_t" if array.role == "sequence" else array.name
+
+
+def row_names(plan: Schedule) -> Names:
     """Names inside of a matrix product in a loop: stacked arrays by rows."""
 
     def names(name: str, label: str | None) -> str:
         array = plan.arrays[name]
+        own = in_step(array)
         if label:
-            return f"{name}_{label}"
-        return f"{name}_rows" if stack_of(array) and array.role != "parameter" else name
+            return f"{own}_{label}"
+        return f"{own}_rows" if stack_of(array) and plan.timed(array) and array.role != "sequence" else own
 
     return names
-
-
-def matmul_line(_: Form, left: str, right: str, out: str) -> str:
-    return f"matmul({left}, {right}, out={out})"
-
-
-def total_line(form: Form, operand: str, out: str) -> str:
-    """A sum inside of one step; axes are counted from the end, so that leading ones do not matter."""
-    count = len(form.args[0].groups)
-    axes = tuple(position - count for position in form.positions)
-    return f"add.reduce({operand}, axis={axes[0] if len(axes) == 1 else axes}, out={out})"
-
-
-def rows_line(batch: str, form: Form, left: str, right: str, out: str) -> str:
-    """A product over all steps of all sequences at once; ``batch`` names the batch dimension."""
-    one, other = (_rows(text, part, batch) for text, part in zip((left, right), form.args, strict=True))
-    return f"matmul({one}, {other}, out={_rows(out, form, batch)})"
-
-
-def _rows(text: str, form: Form, batch: str) -> str:
-    """(T, N, …) as (T·N, …) for operands with a batch axis; parameters have none."""
-    if not any(str(index.dim) == batch for group in form.groups for index in group):
-        return text
-    if text.endswith(".T"):
-        return f"_rows({text[:-2]}).T"
-    return f"_rows({text})"
-
-
-def rows_total_line(batch: str, form: Form, operand: str, out: str) -> str:
-    """A sum that runs over the batch runs over all steps of all sequences."""
-    (inner,) = form.args
-    many = [k for k, group in enumerate(inner.groups) if str(group[-1].dim) == batch]
-    if not set(many) & set(form.positions):
-        return total_line(form, operand, out)
-    axes = form.positions[0] if len(form.positions) == 1 else form.positions
-    return f"add.reduce(_rows({operand}), axis={axes}, out={out})"
 
 
 def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = False) -> Iterator[str]:
@@ -83,13 +63,26 @@ def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = 
         else:
             yield from (f"{name} = {storage.whole(name)}{steps}" for name in wanted)
     for array in storage.plan.step.arrays.values():
-        if array.role in {"parameter", "cotangent"} or array.name in storage.gate_of:
+        if array.role == "cotangent" or array.name in storage.gate_of or not storage.plan.timed(array):
             continue
-        if array.name in used:
-            yield f"{array.name} = {storage.whole(array.name)}{steps}"
+        name = in_step(array) if in_loop else array.name
+        if name in used:
+            yield f"{name} = {storage.whole(array.name)}{steps}"
+        for label in array.labels:
+            if f"{name}_{label}" in used:
+                yield f"{name}_{label} = {storage.whole(array.name, label)}{steps}"
+
+
+def constant_names(storage: Storage, used: set[str]) -> Iterator[str]:
+    """``S = tape.S`` for what does not change from step to step and is no argument, or is a block of one."""
+    for array in storage.plan.step.arrays.values():
+        if array.role == "cotangent" or storage.plan.timed(array):
+            continue
+        if array.name in used and array.name in storage.forward:
+            yield f"{array.name} = {storage.whole(array.name)}"
         for label in array.labels:
             if f"{array.name}_{label}" in used:
-                yield f"{array.name}_{label} = {storage.whole(array.name, label)}{steps}"
+                yield f"{array.name}_{label} = {storage.whole(array.name, label)}"
 
 
 def scratch_buffers(scratch: Scratch, batch: str, leading: str = "") -> Iterator[Buffer]:
@@ -102,4 +95,6 @@ def scratch_buffers(scratch: Scratch, batch: str, leading: str = "") -> Iterator
 
 def words(blocks: Iterable[Block]) -> set[str]:
     """The Python names that statements use."""
-    return {word for block in blocks for line in block.lines for word in re.findall(r"[^\W\d]\w*", line)}
+    # Neither the subscripts of an einsum nor the keyword in out=h are names.
+    lines = (re.sub(r'"[^"]*"', "", line) for block in blocks for line in block.lines)
+    return {word for line in lines for word in re.findall(r"\b[^\W\d]\w*\b(?!=)", line)}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from derive.emit.numpy.expressions import expanded, number, transposed
+from derive.emit.numpy.axes import Axes
+from derive.emit.numpy.expressions import expanded, number
 from derive.matrix import Form, Group
 from derive.show import Names
 
@@ -58,16 +59,23 @@ class Compiler:
     Attributes:
         names: spells an array or one of its blocks.
         scratch: where intermediate results go.
-        product: prints a matrix product into a destination; what its operands look like differs by phase.
-        total: prints a sum over axes into a destination.
+        axes: spells what depends on the axis over steps that arrays have in this phase.
         row_names: like ``names``, inside of a matrix product.
     """
 
     names: Names
     scratch: Scratch
-    product: Callable[[Form, str, str, str], str]
-    total: Callable[[Form, str, str], str]
+    axes: Axes
     row_names: Names
+
+    def define(self, form: Form, groups: tuple[Group, ...], target: Target) -> list[str]:
+        """Statements for a target with the given axes, some of which the form's value may not depend on."""
+        if is_leaf(form) or form.op == "expand" or form.groups == groups:
+            return self.assign(form, target)
+        name = self.scratch.take(form.groups)
+        lines = self.assign(form, Target(name))
+        self.scratch.release(name)
+        return [*lines, f"copyto({target.name}, {name})"]
 
     def assign(self, form: Form, target: Target) -> list[str]:
         """Statements after which the target holds the form's value."""
@@ -82,11 +90,15 @@ class Compiler:
                 return self._matmul(form, target)
             case "total":
                 lines, operand, held = self._operand(form.args[0])
-                lines.append(self.total(form, operand, target.name))
+                lines.append(self.axes.total(form, operand, target.name))
                 self._release(held)
                 return lines
             case "einsum":
                 return self._einsum(form, target)
+            case "transpose" | "expand":
+                lines, operand, held = self._operand(form)
+                self._release(held)
+                return [*lines, f"copyto({target.name}, {operand})"]
         raise NotImplementedError(f"no statement for {form.op}")
 
     def leaf(self, form: Form) -> str:
@@ -97,7 +109,7 @@ class Compiler:
             case "number":
                 return number(form)
             case "transpose":
-                return transposed(self.leaf(form.args[0]), form)
+                return self.axes.transposed(self.leaf(form.args[0]), form)
             case "expand":
                 return expanded(self.leaf(form.args[0]), form)
         return str(form.value)
@@ -111,7 +123,7 @@ class Compiler:
             return lines, expanded(text, form), held
         if form.op == "transpose":
             lines, text, held = self._operand(form.args[0])
-            return lines, transposed(text, form), held
+            return lines, self.axes.transposed(text, form), held
         if place is not None:
             name = place()
             return self.assign(form, Target(name)), name, None
@@ -132,11 +144,11 @@ class Compiler:
             return taken[0]
 
         first, *others = sorted(form.args, key=is_leaf) if form.op == "multiply" else form.args
-        lines, result, held = self._operand(first, place)
+        lines, result, held = self._operand(first, place if first.groups == form.groups else None)
         for position, part in enumerate(others):
             operation, inner = _signed(form.op, part)
             busy = result in {target.name, *taken}
-            more, operand, also_held = self._operand(inner, None if busy else place)
+            more, operand, also_held = self._operand(inner, None if busy or inner.groups != form.groups else place)
             later = others[position + 1 :]
             out = place() if later and self._reads(later, target) else target.name
             lines += [*more, f"{operation}({result}, {operand}, out={out})"]
@@ -172,20 +184,28 @@ class Compiler:
 
     def _matmul(self, form: Form, target: Target) -> list[str]:
         inside = replace(self, names=self.row_names)
-        before, left, held = inside._operand(form.args[0])
-        more, right, also_held = inside._operand(form.args[1])
+        before, left, held = inside._factor(form.args[0])
+        more, right, also_held = inside._factor(form.args[1])
         self._release(held, also_held)
-        return [*before, *more, self.product(form, left, right, target.name)]
+        return [*before, *more, f"matmul({left}, {right}, out={self.axes.factor(target.name, form)})"]
+
+    def _factor(self, form: Form) -> tuple[list[str], str, str | None]:
+        """An operand of a matrix product; one of all rows is transposed as a whole."""
+        inner = form.args[0] if form.op == "transpose" and self.axes.flattens(form) else form
+        lines, text, held = self._operand(inner)
+        text = self.axes.factor(text, inner)
+        return lines, text if inner is form else f"{text}.T", held
 
     def _einsum(self, form: Form, target: Target) -> list[str]:
         lines: list[str] = []
-        operands = []
+        operands, taken = [], []
         for part in form.args:
             more, operand, held = self._operand(part)
             lines += more
             operands.append(operand)
-            self._release(held)
-        return [*lines, f'einsum("{form.value}", {", ".join(operands)}, out={target.name})']
+            taken.append(held)
+        self._release(*taken)
+        return [*lines, f'einsum("{self.axes.subscripts(form)}", {", ".join(operands)}, out={target.name})']
 
     def _release(self, *names: str | None) -> None:
         for name in names:
