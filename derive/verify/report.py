@@ -38,6 +38,7 @@ def findings_as_json(findings: Sequence[Found]) -> list[dict[str, Any]]:
             **_object(one.verdict),
             "verdict": one.finding,
             "under": one.under,
+            "correction": one.verdict.correction,
             "line": one.line,
             "inherits": list(one.inherits),
             "differs": differing(one.verdict.statement.written, one.verdict.correction or "")[0],
@@ -56,7 +57,6 @@ def _object(verdict: Verdict) -> dict[str, Any]:
         "derived": verdict.derived,
         "method": verdict.method,
         "difference": verdict.difference,
-        "correction": verdict.correction,
         "counterexample": asdict(verdict.counterexample) if verdict.counterexample else None,
     }
 
