@@ -306,7 +306,7 @@ def in_order(forward: Sequence[Forward]) -> tuple[Forward, ...]:
 def _uses_now(node: Node) -> set[str]:
     """The quantities of this step that a formula uses."""
     times = (split_time(part.name) for part in walk(node) if isinstance(part, Symbol))
-    return {base for base, time in times if time in {None, 0, 1}}
+    return {base for base, time in times if time in {None, 0}}
 
 
 def blocks(equations: Sequence[Forward], claims: Sequence[Claim]) -> dict[str, tuple[str, int]]:

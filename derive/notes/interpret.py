@@ -22,7 +22,7 @@ from derive.program import Program
 from derive.tensor import Tensor
 from derive.unroll import NEXT, backward_through_time
 
-_COTANGENT_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
+_BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
 
 
 @dataclass(frozen=True)
@@ -378,7 +378,7 @@ def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
         dict.fromkeys(
             base
             for base in bases
-            if (base.startswith(_COTANGENT_LETTERS) or base in differentiated)
+            if (base.startswith(_BARE_LETTERS) or base in differentiated)
             and base.partition("_")[0] not in LOSSES
             and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)
         )

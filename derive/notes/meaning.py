@@ -20,8 +20,8 @@ from derive.errors import NotesError, ShapeError
 from derive.functions import derivative
 from derive.index import Dim, Entry, Joined, Stack
 from derive.notes.functions import KNOWN
+from derive.notes.glossary import is_loss
 from derive.notes.jacobian import Jacobian, contracted, local_jacobian
-from derive.notes.latex import LOSSES
 from derive.notes.places import place
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
@@ -162,11 +162,10 @@ class Reader:
 
     def is_loss(self, numerator: Node) -> bool:
         """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing else."""
-        match numerator:
-            case Differential(of=Symbol(name=name)):
-                letter = name.partition("_")[0]
-                return letter in LOSSES and name not in self.symbols and name not in self.defined
-        return False
+        if not is_loss(numerator):
+            return False
+        (name,) = (part.name for part in walk(numerator) if isinstance(part, Symbol))
+        return name not in self.symbols and name not in self.defined
 
     def quantity(self, name: str) -> Tensor:
         """The tensor of a symbol."""

@@ -21,6 +21,7 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.places import place, view
 from derive.notes.plain import plain
+from derive.notes.shift import mentions_next, one_step_later
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Claim, Quotient, Symbol, split_time, walk
@@ -35,8 +36,6 @@ from derive.verify.judge import (
     coefficient,
     definition,
     judge,
-    mentions_next,
-    one_step_later,
     per_step,
     target,
 )
@@ -175,6 +174,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
     claim = parse_claim(statement.written, reader.grammar)
     if statement.defines:
         reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
+    text = f"{plain(claim.left)} = {plain(claim.right)}"
     claim = _placed(claim)
     reader, kept = _looking_far_enough(claim, reader), reader
     written = judge(claim, reader)
@@ -188,7 +188,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         example = counterexample(written, reader)
     verdict = Verdict(
         statement=statement,
-        text=f"{plain(claim.left)} = {plain(claim.right)}",
+        text=text,
         holds_as_written=written.holds,
         holds_as_read=read.holds,
         method=read.method,

@@ -17,6 +17,7 @@ from derive.index import Entry
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
+from derive.notes.shift import has_time, mentions_next, one_step_earlier
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -77,7 +78,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     Raises:
         NotesError: if it is not understood.
     """
-    if is_loss(claim.left, reader):
+    if defines_loss(claim.left, reader):
         return Judgement("definition", True, "none", Tensor(S.Zero), None, reader.ground, (), (_LOSS,))
     if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
         claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
@@ -108,7 +109,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     return undecided or outcome
 
 
-def is_loss(left: Node, reader: Reader) -> bool:
+def defines_loss(left: Node, reader: Reader) -> bool:
     """Whether an equation defines the loss."""
     return isinstance(left, Symbol) and reader.is_loss(Differential(left.span, left))
 
@@ -159,44 +160,11 @@ def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str
     return ("the sum over t is missing",) if whole else ()
 
 
-def one_step_later(node: Node) -> Node:
-    """The formula with t + 1 for t and t for t − 1."""
-    if isinstance(node, Symbol):
-        base, time = split_time(node.name)
-        later = {-1: "t", 0: "t+1"}.get(time) if time is not None else None
-        return replace(node, name=f"{base}_{later}") if later else node
-    return rebuilt(node, one_step_later)
-
-
-def has_time(node: Node) -> bool:
-    """Whether a symbol of some step stands in a formula."""
-    return any(isinstance(part, Symbol) and split_time(part.name)[1] is not None for part in walk(node))
-
-
 def _is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
     """Whether a claim is on a parameter's cotangent."""
     parameters = {COTANGENT + array.name for array in reader.ground.program.having("parameter")}
     entries = due.expr.atoms(Entry)
     return kind == "cotangent" and bool(entries) and all(entry.name in parameters for entry in entries)
-
-
-def mentions_next(node: Node) -> bool:
-    """Whether a symbol of step t + 1 stands in a formula."""
-    return any(isinstance(part, Symbol) and split_time(part.name)[1] == 1 for part in walk(node))
-
-
-def one_step_earlier(node: Node) -> Node:
-    """The formula with t for t + 1 and t − 1 for t.
-
-    Raises:
-        NotesError: if it mentions step t − 1 as well, which would be two steps back.
-    """
-    if isinstance(node, Symbol):
-        base, time = split_time(node.name)
-        if time == -1:
-            raise NotesError(f"steps t − 1 and t + 1 stand together: {plain(node)}")
-        return node if time is None else replace(node, name=f"{base}_{'t' if time == 1 else 't-1'}")
-    return rebuilt(node, one_step_earlier)
 
 
 def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from derive.equality import Ground
 from derive.errors import HandgradError
+from derive.index import Entry
 from derive.notes.glossary import identifier
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim, Negative, Node, Number, Product, Sum, Symbol, walk
@@ -43,7 +43,9 @@ def _parameter(node: Node, reader: Reader) -> str | None:
     if not isinstance(node, Symbol):
         return None
     name = next((node.name.removesuffix(mark) for mark in _MARKS if node.name.endswith(mark)), node.name)
-    return name if name in reader.symbols else None
+    arrays = reader.ground.program.arrays
+    entries = reader.symbols[name].expr.atoms(Entry) if name in reader.symbols else set()
+    return name if entries and all(arrays[entry.name].role == "parameter" for entry in entries) else None
 
 
 def _is_rate(node: Node, reader: Reader) -> bool:
@@ -57,7 +59,7 @@ def _with_scalars(reader: Reader, rates: list[Node], name: str) -> Reader:
     scalars = sorted({part.name for rate in rates for part in walk(rate) if isinstance(part, Symbol)})
     arrays = {symbol: Array(f"{identifier(symbol)}_rate", (), "parameter") for symbol in scalars}
     program = reader.ground.program
-    ground = Ground(replace(program, inputs=(*program.inputs, *arrays.values())))
+    ground = replace(reader.ground, program=replace(program, inputs=(*program.inputs, *arrays.values())))
     own = reader.symbols[name]
     # A bias that stands for every column is updated as the vector that it is.
     bare = Tensor(own.expr, tuple(axis for axis in own.axes if set(axis.indices) & own.expr.free_symbols))
