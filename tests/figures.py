@@ -21,9 +21,9 @@ from derive.notes.document import read_document
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
-from derive.notes.vocabulary import checked
+from derive.notes.settings import checked
 from derive.verify.check import holds, judge_statement
-from derive.verify.documents import choose_reading
+from derive.verify.readings import choose_reading
 from tests.note_edits import Mutant, mutants, rewritings
 from tests.note_formulas import Claim, Formula
 from tests.note_sets import NoteSet

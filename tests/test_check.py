@@ -12,7 +12,7 @@ import pytest
 
 from derive.errors import NotesError
 from derive.notes.document import read_document
-from derive.verify.documents import Found, check_document
+from derive.verify.documents import Found, examine
 from derive.verify.report import counts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +39,7 @@ WRONG = {
 
 def check(equations: dict[str, str], front: str = "cell: lstm") -> tuple[Found, ...]:
     rows = "\n\n".join(f"$$ {latex} \\tag{{{number}}} $$" for number, latex in equations.items())
-    return check_document(read_document(f"---\n{front}\n---\n{rows}\n"))
+    return examine(read_document(f"---\n{front}\n---\n{rows}\n")).findings
 
 
 def test_right_notes_in_mixed_notation_hold() -> None:

@@ -11,7 +11,7 @@ from derive.notes.infer import Inferred, infer_cell
 from derive.notes.latex import parse_claim
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import split_time
-from derive.verify.documents import Found, check_document
+from derive.verify.documents import Found, examine
 
 GRU = [
     r"r_t = \sigma(W_r x_t + U_r h_{t-1} + b_r)",
@@ -53,7 +53,7 @@ def infer(equations: list[str], batch: bool = True) -> Inferred:
 
 def check(equations: list[str], front: str = "title: notes") -> list[Found]:
     text = "\n".join(f"$${e}$$" for e in equations)
-    return list(check_document(read_document(f"---\n{front}\n---\n{text}")))
+    return list(examine(read_document(f"---\n{front}\n---\n{text}")).findings)
 
 
 def shapes(inferred: Inferred) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from derive.notes.document import read_document
-from derive.verify.documents import check_document
+from derive.verify.documents import examine
 
 ELMAN = r"$$ a_t = W_x x_t + W_h h_{t-1} + b $$ $$ h_t = \tanh(a_t) $$"
 OUTPUT = ELMAN + r" $$ y_t = V h_t + c $$"
@@ -227,7 +227,7 @@ def test_notation(name: str) -> None:
     found = []
     for last in (one.right, one.wrong):
         shown = rf"\[ {last} \]" if one.tex else f"$$ {last} $$"
-        findings = check_document(read_document(f"{front}{one.document}\n\n{shown}\n", is_tex=one.tex))
+        findings = examine(read_document(f"{front}{one.document}\n\n{shown}\n", is_tex=one.tex)).findings
         assert [f.finding for f in findings[:-1] if f.finding != "holds"] == [], one.broken
         found.append(findings[-1].finding)
     assert found == ["holds", "wrong"], one.broken

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from derive.notes.document import Document, read_document
-from derive.verify.documents import Found, check_document
+from derive.verify.documents import Found, examine
 from derive.verify.fix import corrected_text
 from tests.note_formulas import parse
 from tests.note_mistakes import WRONG
@@ -40,7 +40,7 @@ def document(name: str, text: str) -> Document:
 
 @cache
 def findings(name: str) -> tuple[Found, ...]:
-    return check_document(document(name, text_of(name)))
+    return examine(document(name, text_of(name))).findings
 
 
 def found(name: str, number: str) -> Found:
@@ -107,7 +107,7 @@ def test_corrections_hold_when_pasted_in(name: str) -> None:
     """Broken if a suggested correction does not hold itself, in the document that it is for."""
     corrected, missed = corrected_text(text_of(name), findings(name))
     assert missed == ()
-    after = check_document(document(name, corrected))
+    after = examine(document(name, corrected)).findings
     assert {one.verdict.statement.id: one.finding for one in after if one.finding != "holds"} == {}
 
 

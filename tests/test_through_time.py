@@ -12,7 +12,7 @@ from derive.index import dims
 from derive.notes.document import read_document
 from derive.program import Program
 from derive.unroll import backward_through_time, two_steps
-from derive.verify.documents import Found, check_document
+from derive.verify.documents import Found, examine
 from tests.example_cells import ALL
 
 FORWARD = [
@@ -39,7 +39,7 @@ RIGHT = [
 def check(*equations: str) -> list[Found]:
     text = "\n".join(f"$${e}$$" for e in (*FORWARD, *equations))
     front = "---\nsymbols:\n  \\Delta_t: d_next_h\n---\n"
-    return list(check_document(read_document(front + text)))[len(FORWARD) :]
+    return list(examine(read_document(front + text)).findings)[len(FORWARD) :]
 
 
 def test_right_equations_over_time_hold() -> None:

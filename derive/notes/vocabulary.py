@@ -1,398 +1,385 @@
-"""From a document to its vocabulary: its claims, the cell that they are about, and what its symbols stand for."""
+"""What the symbols of a document stand for, under an interpretation of what is open in its notation."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from sympy import Function
+from sympy import Add, Expr, Function
 
-from derive.calculus import COTANGENT, vjp
-from derive.cells import CELLS
-from derive.errors import NotesError, SettingError, ShapeError
-from derive.functions import FUNCTIONS, is_opaque
-from derive.index import Entry
-from derive.notes.bind import parameter_symbols
-from derive.notes.document import Document
-from derive.notes.functions import KNOWN, defined_functions, open_functions
-from derive.notes.glossary import (
-    Roles,
-    adjoint_of,
-    blocks,
-    cotangent_names,
-    forward_equations,
-    in_order,
-    partitions,
-    with_slices,
-)
-from derive.notes.infer import Inferred, check_complete, infer_cell
-from derive.notes.interpret import Vocabulary, cotangent, incoming
-from derive.notes.latex import parse_claim
-from derive.notes.standard import many, oriented, standard_symbols
-from derive.notes.symbols import Grammar, symbol_name
-from derive.notes.syntax import Applied, Claim, Differential, Node, SumOver, Symbol, split_time, walk
-from derive.notes.tokens import phrase
+from derive.calculus import COTANGENT, SEED, vjp
+from derive.equality import Ground
+from derive.index import Dim, Entry
+from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
+from derive.notes.interpretation import NET, Interpretation
+from derive.notes.latex import LOSSES
+from derive.notes.meaning import Reader
+from derive.notes.symbols import Grammar
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.program import Program
-from derive.tensor import Tensor, join
+from derive.tensor import Tensor
+from derive.unroll import NEXT, backward_through_time
 
-_SETTINGS = {"title": str, "cell": str, "symbols": dict, "vectors": str, "batch": bool}
-_CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1")
-_USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
-_AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
-_AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
-_MANY = re.compile(r"(?:\(\s*[NB]\s*,|[NB]\s*\\times|\\times\s*[NB]\s*\})")
+_BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """A document's front matter, checked."""
-
-    cell: str | None
-    symbols: Mapping[str, str]
-    columns: bool | None
-    batch: bool | None
-
-
-def checked(document: Document) -> Settings:
-    """The settings of a document.
-
-    Raises:
-        SettingError: naming the setting that is wrong.
-    """
-    given = document.settings
-    for key, value in given.items():
-        if key not in _SETTINGS:
-            raise SettingError(f"the front matter has an unknown setting {key!r}; known: {', '.join(_SETTINGS)}")
-        if not isinstance(value, _SETTINGS[key]):
-            raise SettingError(f"the front matter's {key!r} should be a {_SETTINGS[key].__name__}, not {value!r}")
-    if given.get("vectors", "rows") not in {"rows", "columns"}:
-        raise SettingError(f"the front matter's 'vectors' should be rows or columns, not {given['vectors']!r}")
-    if given.get("cell", "lstm") not in CELLS:
-        raise SettingError(f"the front matter names the cell {given['cell']!r}; known cells: {', '.join(CELLS)}")
-    symbols = {str(latex): str(target) for latex, target in given.get("symbols", {}).items()}
-    columns = {"rows": False, "columns": True}.get(given.get("vectors", ""))
-    return Settings(given.get("cell"), symbols, columns, given.get("batch"))
-
-
-def vocabularies(document: Document, settings: Settings) -> Iterator[Vocabulary]:
-    """The document's vocabulary, then those under other readings of its forward equations.
-
-    Raises:
-        NotesError: if its forward equations make no cell, or a binding is to nothing.
-    """
-    reading = _read(document, settings)
-    if settings.cell:
-        yield _bound(reading, settings, CELLS[settings.cell])
-        return
-    yield _inferred(reading, settings, False)
-    if any(name[:1].islower() for name in _parameters(reading)):
-        with suppress(NotesError):
-            yield replace(_inferred(reading, settings, True), sentence="small letters multiply entry by entry")
-    for sentence, kinds in _kinds(reading):
-        known = replace(reading, functions={**reading.functions, **kinds})
-        with suppress(NotesError):
-            yield replace(_inferred(known, settings, False), sentence=sentence)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What could be read of a document.
+class Vocabulary:
+    """A document's claims and what is sure about their symbols.
 
     Attributes:
-        unread: the left sides of equations that could not be, without their time, and those equations.
-        bound: symbols that the writer has bound, and to what.
-        text: all of its mathematics.
+        cell: the forward program.
+        symbols: symbols for its arrays, at this step and the one before.
+        bound: symbols that the writer has bound: names of arrays of the derived program, cotangents among them.
+        declared: the symbols of the front matter, whatever they stand for.
+        functions: the symbols that are functions.
+        many: the dimension of the batch, if there is one.
+        columns: whether vectors are columns.
+        summed: whether gradients of parameters are written as sums over the steps.
+        sentence: the reading under which all this is so, if there is a plainer one.
+        proving: whether equations are proved, or just compared in floating point.
     """
 
     claims: tuple[Claim, ...]
+    cell: Program
+    symbols: Mapping[str, Tensor]
     functions: Mapping[str, type[Function]]
     grammar: Grammar
-    unread: Mapping[str, str]
-    bound: Mapping[str, str] = field(default_factory=dict)
-    text: str = ""
+    many: Dim | None = None
+    columns: bool = False
+    summed: bool = False
+    sentence: str | None = None
+    bound: Mapping[str, Tensor] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
+    proving: bool = True
 
-    @property
-    def batch(self) -> bool:
-        """Whether the mathematics shows a batch: a sum over it, or a shape with its letter."""
-        named = {name for name, _ in cotangent_names(self.claims)}
-        gradients = (claim for claim in self.claims if _is_gradient(claim.left, named))
-        sums = (part for claim in gradients for part in walk(claim.right) if isinstance(part, SumOver))
-        return any(part.index not in {"t", ""} for part in sums) or _MANY.search(self.text) is not None
+    @cached_property
+    def ground(self) -> Ground:
+        return Ground(vjp(self.cell), self.proving)
 
-    @property
-    def summed(self) -> bool:
-        """Whether gradients are written as sums over the steps."""
-        return any(isinstance(claim.right, SumOver) and claim.right.index == "t" for claim in self.claims)
+    @cached_property
+    def ground_ahead(self) -> Ground:
+        return Ground(backward_through_time(self.cell), self.proving)
 
+    @cached_property
+    def ground_ahead_indirect(self) -> Ground:
+        """Two steps, of which the loss reads the states of the second alone."""
+        return Ground(backward_through_time(self.cell, direct=False), self.proving)
 
-def _is_gradient(left: Node, named: Collection[str]) -> bool:
-    """Whether an equation is about a cotangent, by the look of its left side."""
-    if isinstance(left, Symbol):
-        return adjoint_of(left.name) is not None or split_time(left.name)[0] in named
-    return True
+    @cached_property
+    def ground_at_the_end(self) -> Ground:
+        return Ground(vjp(self.cell, outputs=self.cell.outputs), self.proving)
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every symbol of the claims, in order of appearance."""
+        nodes = (part for claim in self.claims for side in (claim.left, claim.right) for part in walk(side))
+        return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, Symbol)))
 
-def _read(document: Document, settings: Settings) -> _Reading:
-    """Parse every equation, twice: what is a function shows when all is read."""
-    text = "\n".join(passage.latex for passage in document.passages)
-    letters = Counter(_CLOCK.findall(text))
-    clock = "t" if not letters or "t" in letters else letters.most_common(1)[0][0]
-    if not letters and not _AT_T.search(text) and _AT_0.search(text):
-        clock = "0"
-    singles, phrases = _names(settings, clock)
-    phrases |= _USUAL_PHRASES
-    targets = {**singles, **{n: settings.symbols[n] for n in phrases.values() if n in settings.symbols}}
-    functions = {name: FUNCTIONS[target] for name, target in targets.items() if target in FUNCTIONS}
-    bound = {name: target for name, target in targets.items() if target not in FUNCTIONS}
-    grammar = Grammar(frozenset({*KNOWN, *functions}), phrases, clock)
-    claims, _ = _claims(document, grammar)
-    functions = {**KNOWN, **open_functions(claims), **functions}
-    grammar = replace(grammar, functions=frozenset(functions))
-    claims, unread = _claims(document, grammar)
-    functions |= defined_functions(claims, functions)
-    return _Reading(tuple(claims), functions, grammar, unread, bound, document.text)
+    @cached_property
+    def arguments(self) -> Mapping[str, Tensor]:
+        """For every symbol of a function's value, the tensor of the function's argument: a_i for i = σ(a_i)."""
+        found: dict[str, Tensor] = {}
+        for name, tensor in self.symbols.items():
+            inside = {entry: self._argument(entry) for entry in tensor.expr.atoms(Entry)}
+            if inside and all(argument is not None for argument in inside.values()):
+                found[name] = Tensor(tensor.expr.xreplace(inside), tensor.axes)
+        return found
 
+    def _argument(self, entry: Entry) -> Expr | None:
+        """What the function is applied to whose value an entry is."""
+        definition = self.cell.definitions.get(entry.name)
+        if definition is None or not isinstance(definition.value, Function):
+            return None
+        (argument,) = definition.value.args
+        return definition.at(entry.indices).args[0] if isinstance(argument, Entry) else None
 
-def _names(settings: Settings, clock: str) -> tuple[dict[str, str], dict[tuple[str, ...], str]]:
-    """The targets of bound symbols by canonical name, and the names of those that are written with several tokens."""
-    singles: dict[str, str] = {}
-    phrases: dict[tuple[str, ...], str] = {}
-    for latex, target in settings.symbols.items():
-        try:
-            singles[symbol_name(latex, Grammar(clock=clock))] = target
-        except NotesError:
-            phrases[phrase(latex)] = latex
-    return singles, phrases
+    @cached_property
+    def familiar(self) -> frozenset[str]:
+        """The symbols of the claims, and those quantities at other times, written as the claims write times."""
+        bases = {split_time(name)[0] for name in self.names}
+        written = {name.removeprefix(split_time(name)[0]) for name in self.names}
+        earlier, later = {"_t-1", "_prev"}, {"_t+1", "_next"}
+        styles = written | (set() if written & earlier else earlier) | (set() if written & later else later)
+        return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
+    @cached_property
+    def cotangent_form(self) -> str:
+        """How cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``."""
+        forms: Counter[str] = Counter()
+        for claim in self.claims:
+            for node in (*walk(claim.left), *walk(claim.right)):
+                if isinstance(node, Quotient) and is_loss(node.numerator):
+                    start, end = node.numerator.span
+                    forms[rf"\frac{{{claim.text[start:end]}}}{{\partial {{}}}}"] += 1
+                elif isinstance(node, Differential) and isinstance(node.of, Symbol):
+                    text = claim.text[node.span[0] : node.of.span[0]]
+                    sign = text.strip() + ("" if text.strip() == "d" else " ")
+                    forms[r"\nabla_{{}} L" if text.startswith("\\nabla") else sign + "{}"] += 1
+        forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
+        return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
 
-def _claims(document: Document, grammar: Grammar) -> tuple[list[Claim], dict[str, str]]:
-    """The claims that can be parsed, and the left sides of those that cannot and might define something."""
-    claims: list[Claim] = []
-    unread: dict[str, str] = {}
-    for passage in document.passages:
-        try:
-            claims.append(parse_claim(passage.latex, grammar))
-        except NotesError:  # it is reported when its turn comes
-            with suppress(NotesError):
-                name = symbol_name(passage.latex.partition("=")[0].strip(), grammar)
-                unread[split_time(name)[0]] = passage.latex
-    return claims, unread
+    @cached_property
+    def undifferentiated(self) -> frozenset[str]:
+        """Symbols that stand somewhere without a ∂."""
+        found = set()
+        for claim in self.claims:
+            for side in (claim.left, claim.right):
+                below = {id(node.of) for node in walk(side) if isinstance(node, Differential)}
+                found |= {part.name for part in walk(side) if isinstance(part, Symbol) and id(part) not in below}
+        return frozenset(found)
 
+    @cached_property
+    def adjoint_names(self) -> frozenset[str]:
+        """Quantities whose cotangent has a name of its own: h for δ_h and \\bar{h}."""
+        of = (adjoint_of(name) for name in self.names if name not in self.symbols)
+        return frozenset(name for name in of if name is not None and name in self.symbols)
 
-def _parameters(reading: _Reading) -> tuple[str, ...]:
-    roles = Roles(tuple(forward_equations(reading.claims, ())))
-    return tuple(name for name in roles.used if roles.is_matrix(name))
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """Names that equations give to cotangents, e_t = ∂L/∂h_t: the name and the quantity, without their times."""
+        return {
+            name: split_time(of.name)[0]
+            for name, of in cotangent_names(self.claims)
+            if isinstance(of, Symbol) and of.name in self.symbols
+        }
 
+    @cached_property
+    def direct_losses(self) -> bool:
+        """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
+        for claim in self.claims:
+            terms = getattr(claim.right, "terms", (claim.right,) if self.summed else ())
+            if any(isinstance(term, Quotient) and is_step_loss(term) for term in terms):
+                whole = claim.left
+                if not (isinstance(whole, Quotient) and is_step_loss(whole)):
+                    return True
+        return False
 
-def _kinds(reading: _Reading) -> Iterator[tuple[str | None, dict[str, type[Function]]]]:
-    """Known functions for open ones, σ_g as the sigmoid, others as tanh; no reading where the notes say so."""
-    used = {part.name for c in reading.claims for part in walk(c.right) if isinstance(part, Symbol)}
-    applied = {
-        part.function.name
-        for claim in reading.claims
-        for part in walk(claim.right)
-        if isinstance(part, Applied) and isinstance(part.function, Symbol)
-    }
-    defined = {
-        claim.left.function.name
-        for claim in reading.claims
-        if isinstance(claim.left, Applied) and isinstance(claim.left.function, Symbol)
-    }
-    open_ones = {name for name, kind in reading.functions.items() if is_opaque(kind) and name not in KNOWN}
-    unknown = sorted(applied & used & open_ones)
-    for kind in ("tanh", "sigmoid"):
-        for names in [unknown] if len(unknown) < 2 else [unknown, *([name] for name in unknown)]:
-            if names:
-                said = None if set(names) <= defined else f"{', '.join(names)} is {kind}"
-                yield said, dict.fromkeys(names, FUNCTIONS[kind])
-    gates = [name for name in unknown if name.endswith(("_g", "_r", "_z"))]
-    if gates and len(gates) < len(unknown):
-        rest = [name for name in unknown if name not in gates]
-        yield (
-            f"{', '.join(gates)} is sigmoid, {', '.join(rest)} is tanh",
-            {**dict.fromkeys(gates, FUNCTIONS["sigmoid"]), **dict.fromkeys(rest, FUNCTIONS["tanh"])},
+    @cached_property
+    def through_time(self) -> bool:
+        """Whether the claims look ahead to the next step."""
+        return any(name.endswith("_t+1") for name in self.names)
+
+    @cached_property
+    def two_sources(self) -> bool:
+        """Whether what comes from the loss and what comes from the next step are told apart."""
+        return (
+            self.through_time
+            or self.direct_losses
+            or (bool(self.upstream) and any(name.endswith("_next") for name in self.names))
         )
 
+    @cached_property
+    def upstream(self) -> Mapping[str, Tensor]:
+        """Undeclared terms of a state's cotangent and that state: Δ in δh = Δ + …, what comes from the loss."""
+        found: dict[str, Tensor] = {}
+        for claim in self.claims:
+            of = self._received(claim.left)
+            if of is None:
+                continue
+            for term in getattr(claim.right, "terms", (claim.right,)):
+                symbol = term.of if isinstance(term, Differential) else term
+                if isinstance(symbol, Symbol) and self._is_unknown(symbol.name):
+                    found[symbol.name] = of
+        return found
 
-def _bound(reading: _Reading, settings: Settings, cell: Program) -> Vocabulary:
-    """The vocabulary of notes on a cell that handgrad ships."""
-    columns = bool(settings.columns)
-    program = vjp(cell)
-    symbols = standard_symbols(program, columns)
-    forward = {name: tensor for name, tensor in symbols.items() if not _is_cotangent(tensor, program)}
-    cotangents = {name: tensor for name, tensor in symbols.items() if _is_cotangent(tensor, program)}
-    try:
-        own = {name: oriented(program, target, columns) for name, target in _timed(reading.bound, cell).items()}
-    except NotesError as error:
-        raise SettingError(f"the front matter: {error}") from None
-    known = {**forward, **{name: tensor for name, tensor in own.items() if not _is_cotangent(tensor, program)}}
-    parameters = parameter_symbols(reading.claims, known, cell, columns)
-    return Vocabulary(
-        claims=reading.claims,
-        cell=cell,
-        symbols=_familiar_first({**parameters, **known}, reading),
-        functions=reading.functions,
-        grammar=reading.grammar,
-        many=many(cell),
-        columns=columns,
-        summed=reading.summed,
-        declared=frozenset(reading.bound),
-        bound={**cotangents, **{n: t for n, t in own.items() if _is_cotangent(t, program)}},
+    def _received(self, node: Node) -> Tensor | None:
+        """The quantity whose cotangent a left side is, if some of that comes from outside of the step."""
+        match node:
+            case Differential(of=Symbol(name=name)) | Quotient(denominator=Differential(of=Symbol(name=name))):
+                quantity: str | None = name
+            case Symbol(name=name):
+                base, _ = split_time(name)
+                quantity = self.named.get(base) or adjoint_of(name)
+            case _:
+                return None
+        tensor = self.symbols.get(quantity or "")
+        return tensor if tensor is not None and _marked(tensor, SEED, self.ground.program) is not None else None
+
+    def _is_unknown(self, name: str) -> bool:
+        base, time = split_time(name)
+        known = name in self.symbols or name in self.bound or name in self.functions or base in self.symbols
+        of = adjoint_of(name)
+        return not known and time in {None, 0} and (of is None or of not in self.symbols)
+
+    def reader(self, interpretation: Interpretation) -> Reader:
+        """The reader under an interpretation, with one that knows step t + 1 and one for the last step beside it."""
+        ahead = self._ahead(interpretation) if self.two_sources else None
+        last = self._at_the_end(interpretation) if any(name.endswith("_T") for name in self.names) else None
+        return replace(self._now(interpretation), ahead=ahead, last=last)
+
+    def _at_the_end(self, how: Interpretation) -> Reader:
+        """The reader of the last step, which no later one reaches."""
+        symbols = {f"{name.removesuffix('_t')}_T": t for name, t in self.symbols.items() if name.endswith("_t")}
+        ground = self.ground_at_the_end
+        reader = self._plain(ground, {**self.symbols, **symbols}, how)
+        seeds = {name: _marked(tensor, SEED, ground.program) for name, tensor in self.upstream.items()}
+        return self._with_cotangents(reader, seeds, how)
+
+    def _now(self, how: Interpretation) -> Reader:
+        program = self.ground.program
+        reader = self._plain(self.ground, self.symbols, how)
+        seeds = {f"{name}_next": _marked(tensor, SEED, program) for name, tensor in self._timeless()}
+        seeds |= {f"{name}_next": cotangent(self.symbols[name], program) for name in how.total_next}
+        if not self.two_sources:
+            seeds |= {name: _marked(tensor, SEED, program) for name, tensor in self.upstream.items()}
+        return self._with_cotangents(reader, seeds, how)
+
+    def _timeless(self) -> Iterator[tuple[str, Tensor]]:
+        """The symbols of this step that stand without a time."""
+        yield from ((name, tensor) for name, tensor in self.symbols.items() if split_time(name)[1] is None)
+
+    def _ahead(self, how: Interpretation) -> Reader:
+        ground = self.ground_ahead if how.direct else self.ground_ahead_indirect
+        program = ground.program
+        later = {
+            f"{name.removesuffix('_t')}_t+1": _renamed(tensor, program)
+            for name, tensor in self.symbols.items()
+            if name.endswith("_t")
+        }
+        symbols = {**self.symbols, **_present(later)}
+        reader = self._plain(ground, symbols, how)
+        seeds = {f"{name}_next": _arriving(tensor, program) for name, tensor in self._timeless()}
+        seeds |= {n: _marked(t, SEED, program) or _arriving(t, program) for n, t in self.upstream.items()}
+        direct = {name: _marked(tensor, SEED, program) for name, tensor in symbols.items() if self.direct_losses}
+        return replace(self._with_cotangents(reader, seeds, how), direct=_present(direct))
+
+    def _plain(self, ground: Ground, symbols: Mapping[str, Tensor], how: Interpretation) -> Reader:
+        """A reader of forward quantities, their differentials as the interpretation has them."""
+        adjoints: dict[str, Tensor | None] = {}
+        for name, argument in self.arguments.items():
+            base = split_time(name)[0]
+            if base in how.nets:
+                adjoints[name] = cotangent(argument, ground.program)
+                later = _renamed(argument, ground.program)
+                adjoints[f"{base}_t+1"] = cotangent(later, ground.program) if later else None
+        return Reader(
+            ground,
+            symbols,
+            self.functions,
+            _present(adjoints),
+            many=self.many,
+            columns=self.columns,
+            summed=self.summed,
+            grammar=self.grammar,
+            familiar=self.familiar,
+            cotangent_form=self.cotangent_form,
+        )
+
+    def _with_cotangents(self, reader: Reader, seeds: Mapping[str, Tensor | None], how: Interpretation) -> Reader:
+        """The reader with symbols that are names of cotangents: δ_h, \\bar{h}, what the writer has bound."""
+        reader = replace(reader, adjoints={**_present(seeds), **reader.adjoints})
+        aliases = dict(how.aliases)
+        found: dict[str, Tensor] = {}
+        adjoints: dict[str, Tensor] = {}
+        for name in self.names:
+            base, _ = split_time(name)
+            if name in reader.symbols or name in self.bound:
+                continue
+            if base in aliases:
+                tensor = self._alias(aliases[base], name.removeprefix(base), reader)
+                found |= {name: tensor} if tensor and name in self.undifferentiated else {}
+                adjoints |= {name: tensor} if tensor else {}
+                continue
+            if base.startswith("d_next-") and (tensor := reader.adjoints.get(f"{base.removeprefix('d_next-')}_next")):
+                found[name] = tensor
+                continue
+            of = f"{self.named[base]}{name.removeprefix(base)}" if base in self.named else adjoint_of(name)
+            if name in seeds and (tensor := reader.adjoints.get(name)):
+                found[name] = tensor
+            elif of is not None and (of in reader.symbols or of in reader.adjoints):
+                found[name] = reader.cotangent(Symbol((0, 0), of))
+        bound = {name: tensor for name, tensor in self.bound.items() if _is_in(tensor, reader.ground.program)}
+        if self.two_sources and reader.ground is self.ground:
+            # What comes from the loss alone only two steps can tell from what comes from the next one.
+            bound = {name: tensor for name, tensor in bound.items() if not _is_seed(tensor)}
+        return replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
+
+    def _alias(self, of: str, time: str, reader: Reader) -> Tensor | None:
+        """The cotangent that an alias stands for, at the time that stands behind its name."""
+        name = of.removeprefix(NET)
+        if time in {"_t+1", "_t", ""}:
+            tensor = self.arguments.get(name) if of.startswith(NET) else self.symbols.get(name)
+            later = _renamed(tensor, reader.ground.program) if tensor and time == "_t+1" else tensor
+            return cotangent(later, reader.ground.program) if later else None
+        return reader.cotangent(Symbol((0, 0), name + time)) if name + time in reader.symbols else None
+
+
+def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def _is_seed(tensor: Tensor) -> bool:
+    return any(entry.name.startswith(SEED) for entry in tensor.expr.atoms(Entry))
+
+
+def _is_in(tensor: Tensor, program: Program) -> bool:
+    return all(entry.name in program.arrays for entry in tensor.expr.atoms(Entry))
+
+
+def is_step_loss(quotient: Quotient) -> bool:
+    """Whether a fraction's numerator is the loss of one step, ∂L_t."""
+    match quotient.numerator:
+        case Differential(of=Symbol(name=name)):
+            base, time = split_time(name)
+            return base in LOSSES and time is not None
+    return False
+
+
+def cotangent(tensor: Tensor, program: Program) -> Tensor | None:
+    """The cotangent of a quantity, if the program has it."""
+    return _marked(tensor, COTANGENT, program) or _marked(tensor, SEED, program)
+
+
+def incoming(tensor: Tensor, program: Program) -> Tensor | None:
+    """What reaches a quantity from outside of the step, if anything does."""
+    return _marked(tensor, SEED, program)
+
+
+def _marked(tensor: Tensor, mark: str, program: Program) -> Tensor | None:
+    """A quantity's cotangent, or what reaches it from outside, if the program has it."""
+    return _swapped(tensor, {entry: mark + entry.name for entry in tensor.expr.atoms(Entry)}, program)
+
+
+def _renamed(tensor: Tensor, program: Program) -> Tensor | None:
+    """A quantity one step later, if the program has it."""
+    return _swapped(tensor, {entry: entry.name + NEXT for entry in tensor.expr.atoms(Entry)}, program)
+
+
+def _swapped(tensor: Tensor, names: Mapping[Entry, str], program: Program) -> Tensor | None:
+    """The tensor with other arrays in the place of its own."""
+    if not names or any(name not in program.arrays for name in names.values()):
+        return None
+    swapped = {entry: Entry(name, *entry.indices) for entry, name in names.items()}
+    return Tensor(tensor.expr.xreplace(swapped), tensor.axes)
+
+
+def _arriving(tensor: Tensor, program: Program) -> Tensor | None:
+    """What reaches a quantity from the step after: the terms of its cotangent that mention that step."""
+    entry = tensor.expr
+    equation = program.definitions.get(COTANGENT + entry.name) if isinstance(entry, Entry) else None
+    if equation is None or program.arrays[entry.name].role != "derived":
+        return None
+    terms = Add.make_args(equation.at(entry.indices))
+    later = (term for term in terms if any(part.name.endswith(NEXT) for part in term.atoms(Entry)))
+    return Tensor(Add(*later), tensor.axes)
+
+
+def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of cotangents that do not say of what: δ_t, and the a in da that no equation defines."""
+    reader = vocabulary.reader(Interpretation())
+    later = reader.ahead or reader
+    known = {*reader.symbols, *later.symbols, *reader.adjoints, *later.adjoints, *reader.functions}
+    bases = (split_time(name)[0] for name in vocabulary.names if name not in known)
+    differentiated = {split_time(name)[0] for name in vocabulary.names if name not in vocabulary.undifferentiated}
+    return tuple(
+        dict.fromkeys(
+            base
+            for base in bases
+            if (base.startswith(_BARE_LETTERS) or base in differentiated)
+            and base.partition("_")[0] not in LOSSES
+            and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)
+        )
     )
-
-
-def _timed(bound: Mapping[str, str], cell: Program) -> dict[str, str]:
-    """Bindings with those that follow from them: of Γ_u at step t, and of a_prev where a is a state."""
-    found: dict[str, str] = {}
-    for name, target in bound.items():
-        if split_time(name)[1] is None:
-            states = {state.next: state.name for state in cell.having("state")}
-            found[f"{name}_t"] = target
-            if target in states:
-                found |= {f"{name}_t-1": states[target], f"{name}_prev": states[target]}
-        found[name] = target
-    return {**found, **bound}
-
-
-def _inferred(reading: _Reading, settings: Settings, entrywise: bool) -> Vocabulary:
-    """The vocabulary of notes whose own forward equations are the cell."""
-    cotangents = [name for name, target in reading.bound.items() if target.startswith("d")]
-    found = forward_equations(reading.claims, cotangents)
-    slices = blocks(found, reading.claims)
-    forward = in_order(with_slices(found, slices))
-    if not forward:
-        raise NotesError("the notes have no forward equations, and their front matter names no cell: “cell: lstm”")
-    check_complete(Roles(forward), reading.unread)
-    batch = reading.batch if settings.batch is None else settings.batch
-    inferred = infer_cell(
-        forward, "notes", batch, settings.columns, reading.functions, entrywise, _differentiated(reading)
-    )
-    parts = {name: inferred.symbols[whole].parts[number] for name, (whole, number) in slices.items()}
-    known = {**inferred.symbols, **parts, **{f"{name}_t": part for name, part in parts.items()}}
-    known = {**_split_parameters(inferred, reading), **known}
-    vocabulary = Vocabulary(
-        claims=reading.claims,
-        cell=inferred.cell,
-        symbols=_familiar_first(known, reading),
-        functions=reading.functions,
-        grammar=reading.grammar,
-        many=inferred.convention.many if batch else None,
-        columns=inferred.convention.columns,
-        summed=reading.summed,
-        declared=frozenset(reading.bound),
-    )
-    vocabulary = replace(vocabulary, symbols={**vocabulary.symbols, **_named_arguments(vocabulary)})
-    renamed = {target: name for name, target in reading.bound.items() if name in known}
-    bound = {
-        name: _meant(vocabulary, name, target, renamed)
-        for name, target in _timed(reading.bound, inferred.cell).items()
-        if name not in known
-    }
-    return replace(vocabulary, bound=bound)
-
-
-def _differentiated(reading: _Reading) -> set[str]:
-    """The quantities of which a claim speaks of a cotangent, without their times."""
-    found: set[str] = set()
-    for claim in reading.claims:
-        for node in (*walk(claim.left), *walk(claim.right)):
-            match node:
-                case Differential(of=Symbol(name=name)):
-                    found.add(split_time(name)[0])
-                case Symbol(name=name) if of := adjoint_of(name):
-                    found.add(split_time(of)[0])
-    return found
-
-
-def _named_arguments(vocabulary: Vocabulary) -> dict[str, Tensor]:
-    """Names that the notes give to what a function is applied to: a in z = σ(a), where z = σ(W x) is said as well."""
-    found: dict[str, Tensor] = {}
-    for claim in vocabulary.claims:
-        match claim.left, claim.right:
-            case Symbol(name=value), Applied(argument=Symbol(name=name)) if (
-                value in vocabulary.arguments and name not in vocabulary.symbols
-            ):
-                base = split_time(name)[0]
-                found |= dict.fromkeys((name, base, f"{base}_t"), vocabulary.arguments[value])
-    return found
-
-
-def _meant(vocabulary: Vocabulary, symbol: str, target: str, renamed: Mapping[str, str]) -> Tensor:
-    """What a binding names in the notes' own cell: a quantity, dX for its cotangent, a_X for its function's argument.
-
-    Args:
-        renamed: the names that the bindings give to the notes' symbols.
-
-    Raises:
-        NotesError: if it names nothing.
-    """
-
-    def quantity(name: str) -> Tensor | None:
-        name = renamed.get(name, name)
-        if name in vocabulary.symbols:
-            return vocabulary.symbols[name]
-        argument = renamed.get(name.removeprefix("a_"), name.removeprefix("a_"))
-        return vocabulary.arguments.get(argument) if name.startswith("a_") else None
-
-    found = quantity(target)
-    if target.startswith(COTANGENT) and target.endswith("_next"):
-        of = quantity(target.removeprefix(COTANGENT).removesuffix("_next"))
-        found = incoming(of, vocabulary.ground.program) if of else None
-    if found is None and target.startswith(COTANGENT):
-        of = quantity(target.removeprefix(COTANGENT))
-        found = cotangent(of, vocabulary.ground.program) if of else None
-    if found is None and target.startswith("da_"):
-        # The adjoint of the pre-activation of what the symbol is the differential of.
-        of = next((vocabulary.arguments[n] for n in _differentiated_names(symbol) if n in vocabulary.arguments), None)
-        found = cotangent(of, vocabulary.ground.program) if of else None
-    if found is None and target in vocabulary.ground.program.arrays:
-        found = vocabulary.ground.program.arrays[target].tensor
-    if found is None:
-        known = ", ".join(vocabulary.ground.program.arrays)
-        raise SettingError(f"the front matter binds a symbol to {target!r}; the notes' cell has {known}")
-    return found
-
-
-def _differentiated_names(symbol: str) -> Iterator[str]:
-    """What a binding's symbol is the differential of by its spelling, ``\\delta a_t`` that of a."""
-    for mark in ("\\delta", "\\partial", "d"):
-        if symbol.startswith(mark):
-            with suppress(NotesError):
-                yield symbol_name(symbol.removeprefix(mark))
-
-
-def _split_parameters(inferred: Inferred, reading: _Reading) -> dict[str, Tensor]:
-    """Symbols for the parts of a parameter and for one that consists of others, as said or by their labels."""
-    found: dict[str, Tensor] = {}
-    for name, labels in inferred.labels.items():
-        for label, part in zip(labels, inferred.symbols[name].parts, strict=True):
-            letter, _, own = name.partition("_")
-            found |= {f"{letter}_{own}{label}": part, f"{letter}_{label}{own}": part, f"{name}_{label}": part}
-    for whole, names in partitions(reading.claims).items():
-        if whole in inferred.symbols and len(inferred.symbols[whole].parts) == len(names):
-            found |= dict(zip(names, inferred.symbols[whole].parts, strict=True))
-        elif all(name in inferred.symbols for name in names):
-            for position in (-1, 0):
-                with suppress(ShapeError):
-                    found[whole] = join([inferred.symbols[name] for name in names], position)
-    return found
-
-
-def _is_cotangent(tensor: Tensor, program: Program) -> bool:
-    entries = tensor.expr.atoms(Entry)
-    return bool(entries) and all(program.arrays[entry.name].role == "cotangent" for entry in entries)
-
-
-def _familiar_first(symbols: Mapping[str, Tensor], reading: _Reading) -> dict[str, Tensor]:
-    """Symbols that the document uses before those that it does not, so that corrections are in its own spelling."""
-    nodes = (part for claim in reading.claims for side in (claim.left, claim.right) for part in walk(side))
-    used = {node.name for node in nodes if isinstance(node, Symbol)}
-
-    def rank(item: tuple[str, Tensor]) -> tuple[bool, bool, int]:
-        name, _ = item
-        return name not in used, name.endswith(("_next", "_prev")), -len(name)
-
-    return dict(sorted(symbols.items(), key=rank))

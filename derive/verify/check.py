@@ -16,7 +16,6 @@ from derive.functions import FUNCTIONS
 from derive.index import Entry, Joined
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
-from derive.notes.interpret import is_step_loss
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.places import place, view
@@ -25,6 +24,7 @@ from derive.notes.shift import mentions_next, one_step_later
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Claim, Quotient, Symbol, split_time, walk
+from derive.notes.vocabulary import is_step_loss
 from derive.program import Program
 from derive.show import Names, form_text, latex_name, latex_style
 from derive.tensor import Tensor

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 from derive.errors import HandgradError, NotesError, SettingError
 from derive.notes import Statement
 from derive.notes.document import Document, Passage
-from derive.notes.interpret import Vocabulary
-from derive.notes.interpretation import Interpretation
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
-from derive.notes.syntax import Claim
-from derive.notes.vocabulary import Settings, checked, vocabularies
-from derive.verify.check import Verdict, holds, judge_statement, not_understood, symbol_names
-from derive.verify.readings import best, defined_symbols
+from derive.notes.settings import checked
+from derive.verify.check import Verdict, holds, judge_statement, not_understood
+from derive.verify.readings import choose_reading
 
 Finding = Literal["holds", "holds_under_reading", "wrong", "not_understood", "undecided"]
 
@@ -58,11 +54,6 @@ class Examination:
     reader: Reader | None
 
 
-def check_document(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> tuple[Found, ...]:
-    """What ``examine`` finds."""
-    return examine(document, progress).findings
-
-
 def examine(document: Document, progress: Callable[[Statement], None] = lambda _: None) -> Examination:
     """Judge every equation of a document, in order, under the reading of its symbols by which most of them hold.
 
@@ -90,67 +81,9 @@ def examine(document: Document, progress: Callable[[Statement], None] = lambda _
     return Examination(tuple(findings), reading.reader)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """The reader under which most of a document's equations hold, how it reads, and the plainest one."""
-
-    reader: Reader
-    sentence: str | None
-    plainest: Reader
-
-
-def choose_reading(document: Document, settings: Settings) -> Reading:
-    """How a document is best read.
-
-    Raises:
-        HandgradError: if there is no cell to read it against.
-    """
-    candidates: list[tuple[int, Reader, str | None]] = []
-    first: Reader | None = None
-    for vocabulary in vocabularies(document, settings):
-        how, held = best(vocabulary, partial(_judged, replace(vocabulary, proving=False), {}))
-        sentences = [vocabulary.sentence] if vocabulary.sentence else []
-        sentences += how.sentences(defined_symbols(vocabulary))
-        first = first or replace(vocabulary, proving=False).reader(Interpretation())
-        candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None))
-        if held == len(vocabulary.claims):
-            break
-    assert first is not None  # the first vocabulary is always there, or an error has said why not
-    _, reader, sentence = max(candidates, key=lambda one: one[0])
-    return Reading(reader, sentence, first)
-
-
-def _judged(vocabulary: Vocabulary, known: dict[Any, bool], how: Interpretation) -> tuple[bool, ...]:
-    """Whether each claim holds; what is known of one under the same meaning of its symbols is not asked again."""
-    reader = vocabulary.reader(how)
-    found = []
-    for number, claim in enumerate(vocabulary.claims):
-        key = (number, *(_meaning(name, reader) for name in sorted(symbol_names(claim))))
-        if key not in known:
-            known[key] = _holds(claim, reader)
-        found.append(known[key])
-    return tuple(found)
-
-
-def _meaning(name: str, reader: Reader) -> tuple[Any, ...]:
-    """What a symbol and its differential stand for, to every reader."""
-    readers = [one for one in (reader, reader.ahead, reader.last) if one]
-    tensors = (table.get(name) for one in readers for table in (one.symbols, one.adjoints))
-    # Two steps without a direct loss are another program under the same names.
-    programs = tuple(one.ground.program.inputs for one in readers)
-    return (*(tensor.expr if tensor else None for tensor in tensors), programs)
-
-
-def _holds(claim: Claim, reader: Reader) -> bool:
-    try:
-        return holds(claim, reader) is True
-    except HandgradError:
-        return False
-
-
 def _text_holds(text: str, reader: Reader) -> bool:
     try:
-        return _holds(parse_claim(text, reader.grammar), reader)
+        return holds(parse_claim(text, reader.grammar), reader) is True
     except HandgradError:
         return False
 

@@ -3,17 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+from derive.errors import HandgradError
 from derive.index import Entry
+from derive.notes.document import Document
 from derive.notes.glossary import adjoint_of
-from derive.notes.interpret import Vocabulary, bare_cotangents
 from derive.notes.interpretation import NET, Interpretation
-from derive.notes.syntax import Differential, Node, Quotient, Symbol, split_time, walk
+from derive.notes.meaning import Reader
+from derive.notes.settings import Settings
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
+from derive.notes.vocabularies import vocabularies
+from derive.notes.vocabulary import Vocabulary, bare_cotangents
+from derive.verify.check import holds, symbol_names
 
 Change = Callable[[Interpretation], Interpretation]
 Judge = Callable[[Interpretation], tuple[bool, ...]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The reader under which most of a document's equations hold, how it reads, and the plainest one."""
+
+    reader: Reader
+    sentence: str | None
+    plainest: Reader
+
+
+def choose_reading(document: Document, settings: Settings) -> Reading:
+    """How a document is best read.
+
+    Raises:
+        HandgradError: if there is no cell to read it against.
+    """
+    candidates: list[tuple[int, Reader, str | None]] = []
+    first: Reader | None = None
+    for vocabulary in vocabularies(document, settings):
+        how, held = best(vocabulary, partial(_judged, replace(vocabulary, proving=False), {}))
+        sentences = [vocabulary.sentence] if vocabulary.sentence else []
+        sentences += how.sentences(defined_symbols(vocabulary))
+        first = first or replace(vocabulary, proving=False).reader(Interpretation())
+        candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None))
+        if held == len(vocabulary.claims):
+            break
+    assert first is not None  # the first vocabulary is always there, or an error has said why not
+    _, reader, sentence = max(candidates, key=lambda one: one[0])
+    return Reading(reader, sentence, first)
+
+
+def _judged(vocabulary: Vocabulary, known: dict[Any, bool], how: Interpretation) -> tuple[bool, ...]:
+    """Whether each claim holds; what is known of one under the same meaning of its symbols is not asked again."""
+    reader = vocabulary.reader(how)
+    found = []
+    for number, claim in enumerate(vocabulary.claims):
+        key = (number, *(_meaning(name, reader) for name in sorted(symbol_names(claim))))
+        if key not in known:
+            known[key] = _holds(claim, reader)
+        found.append(known[key])
+    return tuple(found)
+
+
+def _meaning(name: str, reader: Reader) -> tuple[Any, ...]:
+    """What a symbol and its differential stand for, to every reader."""
+    readers = [one for one in (reader, reader.ahead, reader.last) if one]
+    tensors = (table.get(name) for one in readers for table in (one.symbols, one.adjoints))
+    # Two steps without a direct loss are another program under the same names.
+    programs = tuple(one.ground.program.inputs for one in readers)
+    return (*(tensor.expr if tensor else None for tensor in tensors), programs)
+
+
+def _holds(claim: Claim, reader: Reader) -> bool:
+    try:
+        return holds(claim, reader) is True
+    except HandgradError:
+        return False
 
 
 def best(vocabulary: Vocabulary, judge: Judge) -> tuple[Interpretation, int]:
