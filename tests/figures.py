@@ -146,6 +146,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list what was judged wrongly")
     parser.add_argument("notes", nargs="*", help="names of sets; all by default")
     given = parser.parse_args()
+    if unknown := sorted(set(given.notes) - {notes.name for notes in RIGHT}):
+        parser.error(f"there are no notes {unknown[0]!r}; there are {', '.join(notes.name for notes in RIGHT)}")
     chosen = [notes for notes in RIGHT if not given.notes or notes.name in given.notes]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     found = []

@@ -25,7 +25,6 @@ from derive.page.graph import layered
 from derive.page.html import findings_page, report_page, write_page
 from derive.page.mathml import mathml, source
 from derive.verify.check import check_notes
-from derive.verify.difference import differing
 from derive.verify.documents import Finding as AnyFinding
 from derive.verify.documents import examine
 
@@ -324,26 +323,6 @@ def test_endless_formulas_end(latex: str) -> None:
 
 def test_control_characters_do_not_break_the_page() -> None:
     assert harmless(page_of("---\ncell: lstm\n---\n$$ x = \\text{\x1b[31m\x07\x85\ufffe} $$\n"))
-
-
-# -- marks ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "corrected", "one", "other"),
-    [
-        (r"x = (1 - \tanh(c))^2 + d", r"x = (1 - \tanh(c)^2) + d", r"(1 - \tanh(c))^2", r"(1 - \tanh(c)^2)"),
-        (r"x = c_t", r"x = c_{prev}", "c_t", "c_{prev}"),
-        (r"x = c \odot \partial i_t", r"x = c \odot i_{t}", r"\partial i_t", "i_{t}"),
-        (r"x = da_t", r"x = \sum_n da_t", None, r"\sum_n"),
-        (r"x = \frac{da}{db}", "x = da", r"\frac{da}{db}", "da"),
-        ("x = a", "x = a", None, None),
-    ],
-)
-def test_the_parts_that_differ(written: str, corrected: str, one: str | None, other: str | None) -> None:
-    """Broken if a mark stands at half a symbol, or at a bracket without its partner."""
-    here, there = differing(written, corrected)
-    assert (here and written[slice(*here)], there and corrected[slice(*there)]) == (one, other)
 
 
 def test_a_mark_that_a_formula_cannot_have_is_left_out() -> None:
