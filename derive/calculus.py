@@ -1,4 +1,4 @@
-"""Reverse mode: ``vjp`` maps a program to the program that also computes its cotangents.
+"""Both modes: ``vjp`` maps a program to the program that also computes its cotangents, ``jvp`` to that of its tangents.
 
 Every local derivative is taken by ``sympy.diff``; Kronecker deltas collapse against the sums. Results are
 said with what the program has computed already: σ(a) becomes i wherever i = σ(a) is an equation.
@@ -20,6 +20,7 @@ Naming = Callable[[str], str]
 
 COTANGENT = "d"  # dx is the cotangent of x
 SEED = "d_next_"  # d_next_h is what reaches h from outside of the step
+TANGENT = "_dot"  # x_dot is the tangent of x
 
 
 def prefixed(prefix: str) -> Naming:
@@ -50,7 +51,7 @@ def vjp(
     """
     wrt = [array.name for array in program.inputs] if wrt is None else list(wrt)
     outputs = default_outputs(program) if outputs is None else list(outputs)
-    _check_known(program, (*wrt, *outputs))
+    _check_known(program, (*wrt, *outputs), "vjp")
     more = _further_mark(program)
     cotangent = cotangent or prefixed(more + COTANGENT)
     seed = seed or prefixed(more + SEED)
@@ -105,10 +106,76 @@ def _further_mark(program: Program) -> str:
     return more
 
 
-def _check_known(program: Program, names: Iterable[str]) -> None:
+def _check_known(program: Program, names: Iterable[str], mode: str) -> None:
     for name in names:
         if name not in program.arrays:
-            raise CellError(f"cell {program.name}: vjp of {name!r}, which is not one of its arrays")
+            raise CellError(f"cell {program.name}: {mode} of {name!r}, which is not one of its arrays")
+
+
+def jvp(
+    program: Program,
+    wrt: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    tangent: Naming | None = None,
+) -> Program:
+    """The program followed by the equations of its tangents.
+
+    Args:
+        program: any program, itself the result of a ``vjp`` or a ``jvp`` if one likes.
+        wrt: the inputs that move; all of them by default. Each adds an input named ``tangent(input)``.
+        outputs: the arrays whose tangents are results; by default those that ``vjp`` has cotangents for.
+        tangent: names the tangent of an array, ``x_dot`` by default; the names must be new. In a ``jvp`` of a
+            ``jvp`` the default names end with as many ``_dot`` as make them new.
+
+    Returns:
+        A program with the same inputs and the tangents of ``wrt``, all equations, then one per tangent that is not
+        zero by itself; its outputs are the tangents of ``outputs``, zero or not.
+    """
+    wrt = [array.name for array in program.inputs] if wrt is None else list(wrt)
+    outputs = default_outputs(program) if outputs is None else list(outputs)
+    _check_known(program, (*wrt, *outputs), "jvp")
+    tangent = tangent or suffixed(_further_suffix(program))
+    say = speaker(program.equations)
+    moving = {name: Array(tangent(name), program.arrays[name].sizes, "tangent") for name in wrt}
+    inputs = (*program.inputs, *moving.values())
+    equations: list[Equation] = []
+    for equation in program.equations:
+        used = dict.fromkeys(entry.name for entry in entries(equation.value) if entry.name in moving)
+        pushed = [push_forward(equation, program.arrays[name], moving[name]) for name in used]
+        if pushed or equation.name in outputs:
+            moving[equation.name] = Array(tangent(equation.name), equation.array.sizes, "tangent")
+            value = tidy(say(Add(*pushed)), equation.array.indices)
+            equations.append(Equation(moving[equation.name], value))
+    for name in outputs:
+        if name not in moving:
+            moving[name] = Array(tangent(name), program.arrays[name].sizes, "tangent")
+            equations.append(Equation(moving[name], S.Zero))
+    return Program(
+        name=program.name,
+        inputs=inputs,
+        equations=(*program.equations, *equations),
+        outputs=tuple(moving[name].name for name in outputs),
+        doc=program.doc,
+    )
+
+
+def suffixed(suffix: str) -> Naming:
+    return lambda name: f"{name}{suffix}"
+
+
+def _further_suffix(program: Program) -> str:
+    """What must stand behind the names of tangents so that they are new; mostly ``_dot``."""
+    suffix = TANGENT
+    while any(name + suffix in program.arrays for name in program.arrays):
+        suffix += TANGENT
+    return suffix
+
+
+def push_forward(equation: Equation, array: Array, tangent: Array) -> Expr:
+    """Σ over the array's indices of ∂value/∂array · its tangent, at the equation's indices."""
+    at = tuple(fresh(index.dim) for index in array.indices)
+    derivative = rename_bound(equation.value).diff(Entry(array.name, *at))
+    return contract(derivative * Entry(tangent.name, *at), at)
 
 
 def pull_back(equation: Equation, upstream: Expr, array: Array) -> Expr:

@@ -163,12 +163,10 @@ class _Writer:
     def _product(self, expr: Mul, groups: tuple[Group, ...]) -> Form:
         coefficient, rest = expr.as_coeff_Mul()
         factors = _ordered(Mul.make_args(rest), self.program)
-        if coefficient == -1:
-            inner = self._join("multiply", factors, groups)
-            return Form("negate", (inner,), inner.groups)
-        if coefficient != 1:
-            factors = [coefficient, *factors]
-        return self._join("multiply", factors, groups)
+        if abs(coefficient) != 1:
+            factors = [abs(coefficient), *factors]
+        product = self._join("multiply", factors, groups)
+        return Form("negate", (product,), product.groups) if coefficient < 0 else product
 
     def _stack(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
         for position, group in enumerate(groups):
@@ -280,7 +278,7 @@ def _place(array: Array, program: Quantities) -> int:
     return list(program.arrays).index(array.name)
 
 
-_RANKS: Mapping[Role, int] = {"cotangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}
+_RANKS: Mapping[Role, int] = {"cotangent": 1, "tangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}
 
 
 def _reading_key(factor: Expr, program: Quantities) -> tuple[int, int, str]:

@@ -18,7 +18,7 @@ from derive.errors import CellError
 from derive.index import Dim, Entry, Index, Sigma, Stack, entries, free_indices, rename_bound
 from derive.tensor import Axis, Size, Tensor
 
-Role = Literal["sequence", "state", "parameter", "cotangent", "derived"]
+Role = Literal["sequence", "state", "parameter", "cotangent", "tangent", "derived"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000).
 
-Forward and backward, one step and whole sequences, in NumPy.
+Forward and backward, one step and whole sequences, and derivatives of second order, in NumPy.
 
 Forward
     a = x · W_x + h_prev · W_h + b
@@ -35,6 +35,7 @@ Backward; dX is the cotangent ∂loss/∂X, numbers are those of the handwritten
     g = step_backward(d_next_h, d_next_c, cache)
     h, c, cache = forward(x, h0, c0, W_x, W_h, b)
     g = backward(dh, dc, cache)
+    jvp, hvp, backward_backward: tangents, Hessian products and double backward of whole sequences
 
 Arrays are float32, float64 or complex128 (for complex-step checks), all of one dtype, which is the results'
 too. A wrong dtype raises TypeError, a wrong shape ValueError. Arguments are never modified.
@@ -56,6 +57,8 @@ GATE_ORDER = "igfo"
 
 # Backward coefficients are computed for as many steps at once as have about this many numbers, which the cache holds.
 _CHUNK = 1 << 15
+# The sweeps of the second order compute for as many steps at once: what BLAS forms as one large product.
+_SWEEP = 1 << 19
 
 
 class StepGradients(NamedTuple):
@@ -203,6 +206,7 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
+        self.received: tuple[Array, ...] | None = None  # the cotangents that the last `backward` was given
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.c = np.empty((T + 1, N, H), dtype)  # c[0] is c0, c[t + 1] that of step t
         self.tanh_c = np.empty((T, N, H), dtype)
@@ -317,6 +321,7 @@ def forward(
         workspace.check(sizes, dtype)
         workspace.forward_calls += 1
         tape, scratch = workspace.tape, workspace.scratch
+        tape.received = None
 
     # Before the loop, for all t at once.
     # a = x · W_x + …
@@ -428,12 +433,12 @@ def backward(
     Raises:
         RuntimeError: if the cache's workspace has been used for another `forward` since.
     """
-    if cache.workspace is not None and cache.workspace.forward_calls != cache.forward_calls:
-        raise RuntimeError("the cache is overwritten: its workspace has been used for another forward since")
+    _check_cache(cache)
     sizes, dtype = cache.sizes, cache.dtype
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dh_all = _cotangent("dh", dh, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
     dc_last = _cotangent("dc", dc, ((1, "N"), (1, "H")), sizes, dtype)
+    cache.tape.received = (dh_all, dc_last)
     if workspace is None:
         buffers = _Buffers(T, N, D, H, dtype)
     else:
@@ -501,6 +506,605 @@ def backward(
     # eq 15: db = Σ_n da
     add.reduce(_rows(buffers.da), axis=0, out=gradients.db)
     return gradients
+
+
+class Tangents(NamedTuple):
+    """Tangents of the results of `forward`."""
+
+    h_dot: Array  # (T, N, H)
+    c_dot: Array  # (N, H)
+
+
+class DoubleGradients(NamedTuple):
+    """Cotangents of the arguments of `backward`, those of its cache by the arguments of `forward`."""
+
+    ddh: Array  # (T, N, H)
+    ddc: Array  # (N, H)
+    dx: Array  # (T, N, D)
+    dh0: Array  # (N, H)
+    dc0: Array  # (N, H)
+    dW_x: Array  # (D, 4H)
+    dW_h: Array  # (H, 4H)
+    db: Array  # (4H,)
+
+
+def jvp(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    W_x: Array,
+    W_h: Array,
+    b: Array,
+    *,
+    x_dot: Array | None = None,
+    h0_dot: Array | None = None,
+    c0_dot: Array | None = None,
+    W_x_dot: Array | None = None,
+    W_h_dot: Array | None = None,
+    b_dot: Array | None = None,
+) -> Tangents:
+    """The tangents of the results of `forward` along tangents of its arguments; None means zeros.
+
+    Args:
+        x: (T, N, D)
+        h0: (N, H)
+        c0: (N, H)
+        W_x: (D, 4H)
+        W_h: (H, 4H)
+        b: (4H,)
+        x_dot: (T, N, D)
+        h0_dot: (N, H)
+        c0_dot: (N, H)
+        W_x_dot: (D, 4H)
+        W_h_dot: (H, 4H)
+        b_dot: (4H,)
+    """
+    *_, cache = forward(x, h0, c0, W_x, W_h, b)
+    sizes, dtype = cache.sizes, cache.dtype
+    x_dot = _tangent("x_dot", x_dot, ((1, "T"), (1, "N"), (1, "D")), sizes, dtype)
+    h0_dot = _tangent("h0_dot", h0_dot, ((1, "N"), (1, "H")), sizes, dtype)
+    c0_dot = _tangent("c0_dot", c0_dot, ((1, "N"), (1, "H")), sizes, dtype)
+    W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (4, "H")), sizes, dtype)
+    W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (4, "H")), sizes, dtype)
+    b_dot = _tangent("b_dot", b_dot, ((4, "H"),), sizes, dtype)
+    moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot)
+    return Tangents(moved.h_dot[1:], moved.c_dot[-1])
+
+
+def hvp(
+    dh: Array | None,
+    dc: Array | None,
+    cache: Cache,
+    *,
+    x_dot: Array | None = None,
+    h0_dot: Array | None = None,
+    c0_dot: Array | None = None,
+    W_x_dot: Array | None = None,
+    W_h_dot: Array | None = None,
+    b_dot: Array | None = None,
+    dh_dot: Array | None = None,
+    dc_dot: Array | None = None,
+) -> Gradients:
+    """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
+
+    Without dh_dot, dc_dot they are the Hessian of ⟨dh, h⟩ + ⟨dc, c⟩, by the arguments of
+    `forward`, times the tangents. None means zeros.
+
+    Args:
+        dh: (T, N, H)
+        dc: (N, H)
+        cache: what `forward` returned.
+        x_dot: (T, N, D)
+        h0_dot: (N, H)
+        c0_dot: (N, H)
+        W_x_dot: (D, 4H)
+        W_h_dot: (H, 4H)
+        b_dot: (4H,)
+        dh_dot: (T, N, H)
+        dc_dot: (N, H)
+
+    Raises:
+        RuntimeError: if the cache's workspace has been used for another `forward` since.
+    """
+    _check_cache(cache)
+    sizes, dtype = cache.sizes, cache.dtype
+    dh_all = _cotangent("dh", dh, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
+    dc_last = _cotangent("dc", dc, ((1, "N"), (1, "H")), sizes, dtype)
+    x_dot = _tangent("x_dot", x_dot, ((1, "T"), (1, "N"), (1, "D")), sizes, dtype)
+    h0_dot = _tangent("h0_dot", h0_dot, ((1, "N"), (1, "H")), sizes, dtype)
+    c0_dot = _tangent("c0_dot", c0_dot, ((1, "N"), (1, "H")), sizes, dtype)
+    W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (4, "H")), sizes, dtype)
+    W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (4, "H")), sizes, dtype)
+    b_dot = _tangent("b_dot", b_dot, ((4, "H"),), sizes, dtype)
+    dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
+    dc_last_dot = _tangent("dc_dot", dc_dot, ((1, "N"), (1, "H")), sizes, dtype)
+    if all(one is None for one in (x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot)):
+        # The gradient is linear in its cotangents.
+        return backward(dh_all_dot, dc_last_dot, cache)
+    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot)
+    return _second(
+        cache,
+        moved,
+        dh_all,
+        dc_last,
+        x_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        dh_all_dot,
+        dc_last_dot,
+    )
+
+
+def backward_backward(
+    cache: Cache,
+    *,
+    ddx: Array | None = None,
+    ddh0: Array | None = None,
+    ddc0: Array | None = None,
+    ddW_x: Array | None = None,
+    ddW_h: Array | None = None,
+    ddb: Array | None = None,
+) -> DoubleGradients:
+    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+
+    The cotangents of dh, dc are the tangents of h, c along those given, and the
+    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+
+    Args:
+        cache: what `forward` returned and `backward` was given.
+        ddx: (T, N, D)
+        ddh0: (N, H)
+        ddc0: (N, H)
+        ddW_x: (D, 4H)
+        ddW_h: (H, 4H)
+        ddb: (4H,)
+
+    Raises:
+        RuntimeError: if `backward` has not been called with this cache, or the cache's workspace has been used for
+            another `forward` since.
+    """
+    _check_cache(cache)
+    if cache.tape.received is None:
+        raise RuntimeError("backward has not been called with this cache")
+    sizes, dtype = cache.sizes, cache.dtype
+    x_dot = _tangent("ddx", ddx, ((1, "T"), (1, "N"), (1, "D")), sizes, dtype)
+    h0_dot = _tangent("ddh0", ddh0, ((1, "N"), (1, "H")), sizes, dtype)
+    c0_dot = _tangent("ddc0", ddc0, ((1, "N"), (1, "H")), sizes, dtype)
+    W_x_dot = _tangent("ddW_x", ddW_x, ((1, "D"), (4, "H")), sizes, dtype)
+    W_h_dot = _tangent("ddW_h", ddW_h, ((1, "H"), (4, "H")), sizes, dtype)
+    b_dot = _tangent("ddb", ddb, ((4, "H"),), sizes, dtype)
+    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot)
+    second = _second(
+        cache,
+        moved,
+        *cache.tape.received,
+        x_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        None,
+        None,
+    )
+    return DoubleGradients(moved.h_dot[1:], moved.c_dot[-1], *second)
+
+
+class _Moved:
+    """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
+
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], keep: bool) -> None:
+        self.h_dot = np.empty((T + 1, N, H), dtype)  # h_dot[t + 1] is that of step t
+        self.c_dot = np.empty((T + 1, N, H), dtype)  # c_dot[t + 1] is that of step t
+        self.i_dot = _steps(keep, (T, N, H), dtype)
+        self.g_dot = _steps(keep, (T, N, H), dtype)
+        self.f_dot = _steps(keep, (T, N, H), dtype)
+        self.o_dot = _steps(keep, (T, N, H), dtype)
+        self.tanh_c_dot = _steps(keep, (T, N, H), dtype)
+
+
+def _tangents(
+    cache: Cache,
+    keep: bool,
+    x_dot: Array | None,
+    h0_dot: Array | None,
+    c0_dot: Array | None,
+    W_x_dot: Array | None,
+    W_h_dot: Array | None,
+    b_dot: Array | None,
+) -> _Moved:
+    """The tangents of the forward pass, from the first step to the last."""
+    sizes, dtype = cache.sizes, cache.dtype
+    T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
+    moved = _Moved(T, N, D, H, dtype, keep)
+    x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
+    chunk = max(1, min(T, _SWEEP // max(1, N * 4 * H)))
+    a_dot_chunk = np.empty((chunk, N, 4 * H), dtype)
+    tmp_rows_chunk = np.empty((chunk, N, 4 * H), dtype)
+    tmp = np.empty((N, 4 * H), dtype)
+    tmp_2 = np.empty((N, H), dtype)
+    moved.h_dot[0] = 0 if h0_dot is None else h0_dot
+    moved.c_dot[0] = 0 if c0_dot is None else c0_dot
+    for start in range(0, T, chunk):
+        steps = slice(start, min(T, start + chunk))
+        count = steps.stop - steps.start
+        a_dot = a_dot_chunk[:count]
+        tmp_rows = tmp_rows_chunk[:count]
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other step
+        copyto(a_dot, 0)
+        if W_h_dot is not None:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
+            add(a_dot, tmp_rows, out=a_dot)
+        if W_x_dot is not None:
+            matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
+            add(a_dot, tmp_rows, out=a_dot)
+        if b_dot is not None:
+            add(a_dot, b_dot, out=a_dot)
+        if x_dot is not None:
+            matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
+            add(a_dot, tmp_rows, out=a_dot)
+        for (
+            a_dot,
+            h_prev_dot,
+            i_dot,
+            a_dot_i,
+            i,
+            g_dot,
+            a_dot_g,
+            g,
+            f_dot,
+            a_dot_f,
+            f,
+            o_dot,
+            a_dot_o,
+            o,
+            c_dot,
+            c_prev,
+            c_prev_dot,
+            tanh_c_dot,
+            tanh_c,
+            h_dot,
+        ) in zip(
+            a_dot_chunk[:count],
+            moved.h_dot[:-1][steps],
+            moved.i_dot[steps],
+            a_dot_chunk[:count][..., 0 * H : 1 * H],
+            tape.gates[:, 0][steps],
+            moved.g_dot[steps],
+            a_dot_chunk[:count][..., 1 * H : 2 * H],
+            tape.gates[:, 1][steps],
+            moved.f_dot[steps],
+            a_dot_chunk[:count][..., 2 * H : 3 * H],
+            tape.gates[:, 2][steps],
+            moved.o_dot[steps],
+            a_dot_chunk[:count][..., 3 * H : 4 * H],
+            tape.gates[:, 3][steps],
+            moved.c_dot[1:][steps],
+            tape.c[:-1][steps],
+            moved.c_dot[:-1][steps],
+            moved.tanh_c_dot[steps],
+            tape.tanh_c[steps],
+            moved.h_dot[1:][steps],
+            strict=True,
+        ):
+            # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot
+            matmul(h_prev_dot, W_h, out=tmp)
+            add(a_dot, tmp, out=a_dot)
+            # i_dot = a_dot_i ⊙ i ⊙ (1 − i)
+            subtract(1, i, out=i_dot)
+            multiply(i_dot, a_dot_i, out=i_dot)
+            multiply(i_dot, i, out=i_dot)
+            # g_dot = a_dot_g ⊙ (1 − g²)
+            multiply(g, g, out=g_dot)
+            subtract(1, g_dot, out=g_dot)
+            multiply(g_dot, a_dot_g, out=g_dot)
+            # f_dot = a_dot_f ⊙ f ⊙ (1 − f)
+            subtract(1, f, out=f_dot)
+            multiply(f_dot, a_dot_f, out=f_dot)
+            multiply(f_dot, f, out=f_dot)
+            # o_dot = a_dot_o ⊙ o ⊙ (1 − o)
+            subtract(1, o, out=o_dot)
+            multiply(o_dot, a_dot_o, out=o_dot)
+            multiply(o_dot, o, out=o_dot)
+            # c_dot = f_dot ⊙ c_prev + c_prev_dot ⊙ f + g_dot ⊙ i + i_dot ⊙ g
+            multiply(f_dot, c_prev, out=c_dot)
+            multiply(c_prev_dot, f, out=tmp_2)
+            add(c_dot, tmp_2, out=c_dot)
+            multiply(g_dot, i, out=tmp_2)
+            add(c_dot, tmp_2, out=c_dot)
+            multiply(i_dot, g, out=tmp_2)
+            add(c_dot, tmp_2, out=c_dot)
+            # tanh_c_dot = c_dot ⊙ (1 − tanh_c²)
+            multiply(tanh_c, tanh_c, out=tanh_c_dot)
+            subtract(1, tanh_c_dot, out=tanh_c_dot)
+            multiply(tanh_c_dot, c_dot, out=tanh_c_dot)
+            # h_dot = tanh_c_dot ⊙ o + o_dot ⊙ tanh_c
+            multiply(tanh_c_dot, o, out=h_dot)
+            multiply(o_dot, tanh_c, out=tmp_2)
+            add(h_dot, tmp_2, out=h_dot)
+
+    return moved
+
+
+class _Swept:
+    """What the downward sweep keeps for all t, for the products after it."""
+
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
+        self.da = np.empty((T, N, 4 * H), dtype)
+        self.da_dot = np.empty((T, N, 4 * H), dtype)
+
+
+def _second(
+    cache: Cache,
+    moved: _Moved,
+    dh_all: Array,
+    dc_last: Array,
+    x_dot: Array | None,
+    W_x_dot: Array | None,
+    W_h_dot: Array | None,
+    b_dot: Array | None,
+    dh_all_dot: Array | None,
+    dc_last_dot: Array | None,
+) -> Gradients:
+    """The backward pass and its tangents, from the last step to the first."""
+    sizes, dtype = cache.sizes, cache.dtype
+    T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
+    swept = _Swept(T, N, D, H, dtype)
+    second = Gradients(
+        dx=np.empty((T, N, D), dtype),
+        dh0=np.empty((N, H), dtype),
+        dc0=np.empty((N, H), dtype),
+        dW_x=np.empty((D, 4 * H), dtype),
+        dW_h=np.empty((H, 4 * H), dtype),
+        db=np.empty((4 * H,), dtype),
+    )
+    x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
+    chunk = max(1, min(T, _SWEEP // max(1, 1)))
+    d_next_h = np.empty((N, H), dtype)
+    dh_prev = np.empty((N, H), dtype)
+    d_next_c = np.empty((N, H), dtype)
+    dc_prev = np.empty((N, H), dtype)
+    d_next_h_dot = np.empty((N, H), dtype)
+    dh_prev_dot = np.empty((N, H), dtype)
+    d_next_c_dot = np.empty((N, H), dtype)
+    dc_prev_dot = np.empty((N, H), dtype)
+    dtanh_c = np.empty((N, H), dtype)
+    dc = np.empty((N, H), dtype)
+    do = np.empty((N, H), dtype)
+    df = np.empty((N, H), dtype)
+    dg = np.empty((N, H), dtype)
+    di = np.empty((N, H), dtype)
+    dtanh_c_dot = np.empty((N, H), dtype)
+    dc_dot = np.empty((N, H), dtype)
+    do_dot = np.empty((N, H), dtype)
+    df_dot = np.empty((N, H), dtype)
+    dg_dot = np.empty((N, H), dtype)
+    di_dot = np.empty((N, H), dtype)
+    tmp = np.empty((N, H), dtype)
+    tmp_all = np.empty((T, N, D), dtype)
+    tmp_all_2 = np.empty((D, 4 * H), dtype)
+    tmp_all_3 = np.empty((H, 4 * H), dtype)
+    dh_prev[...] = 0
+    dc_prev[...] = dc_last
+    dh_prev_dot[...] = 0
+    dc_prev_dot[...] = 0 if dc_last_dot is None else dc_last_dot
+    for start in range(T - 1 - (T - 1) % chunk, -1, -chunk):
+        steps = slice(start, min(T, start + chunk))
+        count = steps.stop - steps.start
+        for (
+            dh_t,
+            dh_dot_t,
+            o,
+            tanh_c,
+            c_prev,
+            i,
+            g,
+            da_i,
+            da_g,
+            da_f,
+            f,
+            da_o,
+            da,
+            o_dot,
+            tanh_c_dot,
+            c_prev_dot,
+            i_dot,
+            g_dot,
+            da_dot_i,
+            da_dot_g,
+            da_dot_f,
+            f_dot,
+            da_dot_o,
+            da_dot,
+        ) in zip(
+            dh_all[steps][::-1],
+            _some(dh_all_dot, steps)[::-1],
+            tape.gates[:, 3][steps][::-1],
+            tape.tanh_c[steps][::-1],
+            tape.c[:-1][steps][::-1],
+            tape.gates[:, 0][steps][::-1],
+            tape.gates[:, 1][steps][::-1],
+            swept.da[..., 0 * H : 1 * H][steps][::-1],
+            swept.da[..., 1 * H : 2 * H][steps][::-1],
+            swept.da[..., 2 * H : 3 * H][steps][::-1],
+            tape.gates[:, 2][steps][::-1],
+            swept.da[..., 3 * H : 4 * H][steps][::-1],
+            swept.da[steps][::-1],
+            moved.o_dot[steps][::-1],
+            moved.tanh_c_dot[steps][::-1],
+            moved.c_dot[:-1][steps][::-1],
+            moved.i_dot[steps][::-1],
+            moved.g_dot[steps][::-1],
+            swept.da_dot[..., 0 * H : 1 * H][steps][::-1],
+            swept.da_dot[..., 1 * H : 2 * H][steps][::-1],
+            swept.da_dot[..., 2 * H : 3 * H][steps][::-1],
+            moved.f_dot[steps][::-1],
+            swept.da_dot[..., 3 * H : 4 * H][steps][::-1],
+            swept.da_dot[steps][::-1],
+            strict=True,
+        ):
+            # d_next_h = dh_prev of step t + 1 + dh[t]
+            add(dh_prev, dh_t, out=d_next_h)
+            # d_next_c = dc_prev of step t + 1
+            copyto(d_next_c, dc_prev)
+            # d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
+            copyto(d_next_h_dot, dh_prev_dot)
+            if dh_dot_t is not None:
+                add(d_next_h_dot, dh_dot_t, out=d_next_h_dot)
+            # d_next_c_dot = dc_prev_dot of step t + 1
+            copyto(d_next_c_dot, dc_prev_dot)
+            # dtanh_c = d_next_h ⊙ o
+            multiply(d_next_h, o, out=dtanh_c)
+            # dc = d_next_c + dtanh_c ⊙ (1 − tanh_c²)
+            multiply(tanh_c, tanh_c, out=dc)
+            subtract(1, dc, out=dc)
+            multiply(dc, dtanh_c, out=dc)
+            add(d_next_c, dc, out=dc)
+            # do = d_next_h ⊙ tanh_c
+            multiply(d_next_h, tanh_c, out=do)
+            # df = dc ⊙ c_prev
+            multiply(dc, c_prev, out=df)
+            # dg = dc ⊙ i
+            multiply(dc, i, out=dg)
+            # di = dc ⊙ g
+            multiply(dc, g, out=di)
+            # da_i = di ⊙ i ⊙ (1 − i)
+            subtract(1, i, out=da_i)
+            multiply(da_i, di, out=da_i)
+            multiply(da_i, i, out=da_i)
+            # da_g = dg ⊙ (1 − g²)
+            multiply(g, g, out=da_g)
+            subtract(1, da_g, out=da_g)
+            multiply(da_g, dg, out=da_g)
+            # da_f = df ⊙ f ⊙ (1 − f)
+            subtract(1, f, out=da_f)
+            multiply(da_f, df, out=da_f)
+            multiply(da_f, f, out=da_f)
+            # da_o = do ⊙ o ⊙ (1 − o)
+            subtract(1, o, out=da_o)
+            multiply(da_o, do, out=da_o)
+            multiply(da_o, o, out=da_o)
+            # dh_prev = da · W_hᵀ
+            matmul(da, W_h.T, out=dh_prev)
+            # dc_prev = dc ⊙ f
+            multiply(dc, f, out=dc_prev)
+            # dtanh_c_dot = d_next_h ⊙ o_dot + d_next_h_dot ⊙ o
+            multiply(d_next_h, o_dot, out=dtanh_c_dot)
+            multiply(d_next_h_dot, o, out=tmp)
+            add(dtanh_c_dot, tmp, out=dtanh_c_dot)
+            # dc_dot = d_next_c_dot + dtanh_c_dot ⊙ (1 − tanh_c²) − 2 ⊙ dtanh_c ⊙ tanh_c_dot ⊙ tanh_c
+            multiply(tanh_c, tanh_c, out=dc_dot)
+            subtract(1, dc_dot, out=dc_dot)
+            multiply(dc_dot, dtanh_c_dot, out=dc_dot)
+            add(d_next_c_dot, dc_dot, out=dc_dot)
+            multiply(2, dtanh_c, out=tmp)
+            multiply(tmp, tanh_c_dot, out=tmp)
+            multiply(tmp, tanh_c, out=tmp)
+            subtract(dc_dot, tmp, out=dc_dot)
+            # do_dot = d_next_h ⊙ tanh_c_dot + d_next_h_dot ⊙ tanh_c
+            multiply(d_next_h, tanh_c_dot, out=do_dot)
+            multiply(d_next_h_dot, tanh_c, out=tmp)
+            add(do_dot, tmp, out=do_dot)
+            # df_dot = dc_dot ⊙ c_prev + c_prev_dot ⊙ dc
+            multiply(dc_dot, c_prev, out=df_dot)
+            multiply(c_prev_dot, dc, out=tmp)
+            add(df_dot, tmp, out=df_dot)
+            # dg_dot = dc_dot ⊙ i + dc ⊙ i_dot
+            multiply(dc_dot, i, out=dg_dot)
+            multiply(dc, i_dot, out=tmp)
+            add(dg_dot, tmp, out=dg_dot)
+            # di_dot = dc_dot ⊙ g + dc ⊙ g_dot
+            multiply(dc_dot, g, out=di_dot)
+            multiply(dc, g_dot, out=tmp)
+            add(di_dot, tmp, out=di_dot)
+            # da_dot_i = di_dot ⊙ i ⊙ (1 − i) + di ⊙ i_dot ⊙ (1 − 2 ⊙ i)
+            subtract(1, i, out=da_dot_i)
+            multiply(da_dot_i, di_dot, out=da_dot_i)
+            multiply(da_dot_i, i, out=da_dot_i)
+            multiply(2, i, out=tmp)
+            subtract(1, tmp, out=tmp)
+            multiply(tmp, di, out=tmp)
+            multiply(tmp, i_dot, out=tmp)
+            add(da_dot_i, tmp, out=da_dot_i)
+            # da_dot_g = dg_dot ⊙ (1 − g²) − 2 ⊙ dg ⊙ g_dot ⊙ g
+            multiply(g, g, out=da_dot_g)
+            subtract(1, da_dot_g, out=da_dot_g)
+            multiply(da_dot_g, dg_dot, out=da_dot_g)
+            multiply(2, dg, out=tmp)
+            multiply(tmp, g_dot, out=tmp)
+            multiply(tmp, g, out=tmp)
+            subtract(da_dot_g, tmp, out=da_dot_g)
+            # da_dot_f = df_dot ⊙ f ⊙ (1 − f) + df ⊙ f_dot ⊙ (1 − 2 ⊙ f)
+            subtract(1, f, out=da_dot_f)
+            multiply(da_dot_f, df_dot, out=da_dot_f)
+            multiply(da_dot_f, f, out=da_dot_f)
+            multiply(2, f, out=tmp)
+            subtract(1, tmp, out=tmp)
+            multiply(tmp, df, out=tmp)
+            multiply(tmp, f_dot, out=tmp)
+            add(da_dot_f, tmp, out=da_dot_f)
+            # da_dot_o = do_dot ⊙ o ⊙ (1 − o) + do ⊙ o_dot ⊙ (1 − 2 ⊙ o)
+            subtract(1, o, out=da_dot_o)
+            multiply(da_dot_o, do_dot, out=da_dot_o)
+            multiply(da_dot_o, o, out=da_dot_o)
+            multiply(2, o, out=tmp)
+            subtract(1, tmp, out=tmp)
+            multiply(tmp, do, out=tmp)
+            multiply(tmp, o_dot, out=tmp)
+            add(da_dot_o, tmp, out=da_dot_o)
+            # dh_prev_dot = da_dot · W_hᵀ + da · W_h_dotᵀ
+            matmul(da_dot, W_h.T, out=dh_prev_dot)
+            if W_h_dot is not None:
+                matmul(da, W_h_dot.T, out=tmp)
+                add(dh_prev_dot, tmp, out=dh_prev_dot)
+            # dc_prev_dot = dc_dot ⊙ f + dc ⊙ f_dot
+            multiply(dc_dot, f, out=dc_prev_dot)
+            multiply(dc, f_dot, out=tmp)
+            add(dc_prev_dot, tmp, out=dc_prev_dot)
+    # dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
+    matmul(_rows(swept.da_dot), W_x.T, out=_rows(second.dx))
+    if W_x_dot is not None:
+        matmul(_rows(swept.da), W_x_dot.T, out=_rows(tmp_all))
+        add(second.dx, tmp_all, out=second.dx)
+    # dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
+    matmul(_rows(x).T, _rows(swept.da_dot), out=second.dW_x)
+    if x_dot is not None:
+        matmul(_rows(x_dot).T, _rows(swept.da), out=tmp_all_2)
+        add(second.dW_x, tmp_all_2, out=second.dW_x)
+    # dW_h_dot = h_prevᵀ · da_dot + h_prev_dotᵀ · da
+    matmul(_rows(tape.h[:-1]).T, _rows(swept.da_dot), out=second.dW_h)
+    matmul(_rows(moved.h_dot[:-1]).T, _rows(swept.da), out=tmp_all_3)
+    add(second.dW_h, tmp_all_3, out=second.dW_h)
+    # db_dot = Σ_n da_dot
+    add.reduce(_rows(swept.da_dot), axis=0, out=second.db)
+    second.dh0[...] = dh_prev_dot
+    second.dc0[...] = dc_prev_dot
+
+    return second
+
+
+def _some(array: Array | None, steps: slice) -> Any:
+    """Some steps of what may be missing."""
+    return [None] * (steps.stop - steps.start) if array is None else array[steps]
+
+
+def _steps(keep: bool, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Memory for all steps, or if nobody reads it later one step's for all of them."""
+    if keep:
+        return np.empty(shape, dtype)
+    one = np.empty(shape[1:], dtype)
+    return np.lib.stride_tricks.as_strided(one, shape, (0, *one.strides))
+
+
+def _check_cache(cache: Cache) -> None:
+    if cache.workspace is not None and cache.workspace.forward_calls != cache.forward_calls:
+        raise RuntimeError("the cache is overwritten: its workspace has been used for another forward since")
+
+
+def _tangent(
+    name: str, array: Array | None, shape: _Shape, sizes: dict[str, int], dtype: np.dtype[Any]
+) -> Array | None:
+    """A checked tangent; None stays None."""
+    return None if array is None else _cotangent(name, array, shape, sizes, dtype)
 
 
 def _sigmoid(z: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from sympy import Integer
@@ -192,3 +192,33 @@ def _sequence_argument(array: Array) -> Argument:
 
 def _renamed(one: Argument) -> Argument:
     return Argument(COTANGENT + one.name, one.shape, one.size, one.check, one.local)
+
+
+def second_signature(cell: Program, mark: str) -> dict[str, object]:
+    """Arguments and results of the functions of second order; ``mark`` stands behind the names of tangents."""
+    first = sequence_signature(cell)
+    inputs, results, cotangents, gradients = (
+        [one for one in some if isinstance(one, Argument)]
+        for some in (first["inputs"], first["results"], first["cotangents"], first["gradients"])
+        if isinstance(some, list)
+    )
+    tangents = [replace(one, name=one.name + mark, local=one.name + mark) for one in inputs]
+    states = {f"{state.next}0{mark}" for state in cell.having("state")}
+    return {
+        "tangents": tangents,
+        "second_tangents": [one for one in tangents if one.name not in states],
+        "results_dot": [replace(one, name=one.name + mark) for one in results],
+        "cotangents_dot": [replace(one, name=one.name + mark, local=one.local + mark) for one in cotangents],
+        "double_cotangents": [
+            replace(gradient, name=COTANGENT + gradient.name, local=tangent.name)
+            for gradient, tangent in zip(gradients, tangents, strict=True)
+        ],
+        "double_gradients": [*(replace(one, name=COTANGENT + one.name) for one in cotangents), *gradients],
+        "input_names": ", ".join(one.name for one in inputs),
+        "tangent_names": ", ".join(one.name for one in tangents),
+        "tangent_tuple": tuple_text([one.name for one in tangents]),
+        "cotangent_dot_names": ", ".join(one.name + mark for one in cotangents),
+        "differentiated": ", ".join(one.name for one in results),
+        "loss": " + ".join(f"⟨{w.name}, {y.name}⟩" for w, y in zip(cotangents, results, strict=True)),
+        "received": tuple_text([one.local for one in cotangents]),
+    }

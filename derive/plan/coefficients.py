@@ -7,7 +7,7 @@ loop then has one product per term.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import combinations
 
 from sympy import Add, Expr, KroneckerDelta, Mul, S, expand
@@ -16,6 +16,7 @@ from derive.calculus import COTANGENT
 from derive.index import Entry, Sigma
 from derive.program import Array, Equation, Program
 
+LINEAR = {"cotangent", "tangent"}  # the roles of what derived equations are linear in
 JACOBIAN = "J_"  # J_a is the coefficient of the cotangent da
 
 
@@ -76,7 +77,42 @@ def _collected(equation: Equation, step: Program) -> list[tuple[Expr | None, Exp
 
 
 def _has_cotangent(factor: Expr, step: Program) -> bool:
-    return any(step.arrays[entry.name].role == "cotangent" for entry in factor.atoms(Entry))
+    return any(step.arrays[entry.name].role in LINEAR for entry in factor.atoms(Entry))
+
+
+def gathered(equation: Equation, step: Program, optional: Container[str] = ()) -> Equation:
+    """The equation with its coefficients of cotangents and tangents in the cheapest form, common factors outside.
+
+    Terms with an array that is ``optional`` stay apart from the others.
+    """
+    spread = Equation(equation.array, Add(*_spread(equation.value, step)))
+    terms: dict[tuple[str | None, Expr, Expr], Expr] = {}
+    for coefficient, rest in _collected(spread, step):
+        apart = next((e.name for e in sorted(rest.atoms(Entry), key=str) if e.name in optional), None)
+        plain, compound = _apart(S.One if coefficient is None else cheapest(coefficient, ()))
+        terms[apart, compound, plain] = terms.get((apart, compound, plain), S.Zero) + rest
+    outer: dict[tuple[str | None, Expr], Expr] = {}
+    for (apart, compound, plain), rest in terms.items():
+        outer[apart, compound] = outer.get((apart, compound), S.Zero) + plain * rest
+    return Equation(equation.array, Add(*(compound * inner for (_, compound), inner in outer.items())))
+
+
+def _apart(coefficient: Expr) -> tuple[Expr, Expr]:
+    """(numbers and array entries, what has to be computed) of a product."""
+    plain = [f for f in Mul.make_args(coefficient) if isinstance(f, Entry) or f.is_number]
+    return Mul(*plain), Mul(*(f for f in Mul.make_args(coefficient) if f not in plain))
+
+
+def _spread(expr: Expr, step: Program) -> list[Expr]:
+    """The terms of an expression, sums in which cotangents or tangents occur multiplied out."""
+    if expr.is_Add:
+        return [term for part in expr.args for term in _spread(part, step)]
+    if expr.is_Mul:
+        several = [f for f in expr.args if f.is_Add and (_has_cotangent(f, step) or f.has(KroneckerDelta))]
+        if several:
+            rest = Mul(*(f for f in expr.args if f is not several[0]))
+            return [term for part in several[0].args for term in _spread(rest * part, step)]
+    return [expr]
 
 
 def _named(

@@ -11,18 +11,21 @@ from derive.emit.numpy.backward import BackwardCode, backward_code
 from derive.emit.numpy.forward import ForwardCode, forward_code
 from derive.emit.numpy.lines import words
 from derive.emit.numpy.step import step_code
+from derive.emit.numpy.sweeps import SweepCode, downward_code, upward_code
 from derive.emit.signature import (
     backward_texts,
     columns,
     dim_names,
     documentation,
     last_states,
+    second_signature,
     sequence_signature,
     step_signature,
 )
 from derive.errors import CellError
-from derive.plan.schedule import schedule
+from derive.plan.schedule import names_in, schedule
 from derive.plan.steps import check_steps
+from derive.plan.tangents import Sweep, Tangents, tangents
 from derive.program import Program
 
 _UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
@@ -46,14 +49,17 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
     plan = schedule(cell)
     check_steps(plan)
     forward, backward = forward_code(plan), backward_code(plan, numbers)
+    second = tangents(plan)
+    upward, downward = upward_code(second), downward_code(second)
     return {
         **documentation(cell, derived),
         **_step(cell, derived, numbers),
         **sequence_signature(cell),
         "result_sources": ", ".join(_result_sources(cell)),
         **_forward(forward),
-        **_backward(cell, backward),
-        "ufuncs": ", ".join(_ufuncs(forward, backward)),
+        **_backward(cell, backward, _plain_names(cell, second.upward, second.downward)),
+        **_second(cell, second, upward, downward),
+        "ufuncs": ", ".join(_ufuncs(forward, backward, upward, downward)),
     }
 
 
@@ -85,12 +91,19 @@ def _forward(code: ForwardCode) -> dict[str, object]:
     return {"forward": code, "tape": code.tape, "scratch": code.scratch}
 
 
-def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
+def _plain_names(cell: Program, *sweeps: Sweep) -> list[str]:
+    """The arguments of ``forward`` that sweeps read, initial states apart."""
+    used = names_in(equation for sweep in sweeps for equation in sweep.equations)
+    return [array.name for array in cell.inputs if array.role != "state" and array.name in used]
+
+
+def _backward(cell: Program, code: BackwardCode, also: Sequence[str]) -> dict[str, object]:
+    """The parts of ``backward``, and of the cache, which keeps arguments for the second order also."""
     plain = [array.name for array in cell.inputs if array.role != "state"]
     sources = Block((), tuple(source for _, source in code.loop.pairs))
     coefficients = words((*code.coefficients.blocks, Block((), code.coefficients.names)))
     rest = words((*code.loop.blocks, *code.deferred, sources, Block((), code.setup)))
-    kept = [name for name in plain if name in coefficients | rest]
+    kept = [name for name in plain if name in coefficients | rest | set(also)]
     return {
         "backward": code,
         "kept_inputs": kept,
@@ -105,12 +118,28 @@ def _backward(cell: Program, code: BackwardCode) -> dict[str, object]:
     }
 
 
+def _second(cell: Program, second: Tangents, upward: SweepCode, downward: SweepCode) -> dict[str, object]:
+    mark = second.mark
+    following = {state.next for state in cell.having("state")}
+    sources = [f"moved.{name}{mark}[1:]" if name in following else f"moved.{name}{mark}" for name in cell.outputs]
+    sources += [f"moved.{name}{mark}[-1]" for name in last_states(cell)]
+    return {
+        **second_signature(cell, mark),
+        "upward": upward,
+        "downward": downward,
+        "upward_bindings": _from_cache([*_plain_names(cell, second.upward), "tape"]),
+        "downward_bindings": _from_cache([*_plain_names(cell, second.downward), "tape"]),
+        "tangent_sources": ", ".join(sources),
+    }
+
+
 def _from_cache(names: Sequence[str]) -> list[str]:
     return [f"{', '.join(names)} = {', '.join(f'cache.{name}' for name in names)}"]
 
 
-def _ufuncs(forward: ForwardCode, backward: BackwardCode) -> list[str]:
+def _ufuncs(forward: ForwardCode, backward: BackwardCode, *sweeps: SweepCode) -> list[str]:
     blocks = (
+        *(block for one in sweeps for block in (*one.constant, *one.before, *one.loop.blocks, *one.after)),
         *forward.hoisted, *forward.loop.blocks, *forward.after,
         *backward.coefficients.blocks, *backward.loop.blocks, *backward.deferred,
         Block((), (*forward.setup, *backward.start)),
