@@ -257,6 +257,7 @@ class Workspace:
         self.tape = _Tape(T, N, D, H, self.dtype)
         self.scratch = _Scratch(T, N, D, H, self.dtype)
         self.buffers = _Buffers(T, N, D, H, self.dtype)
+        self.ordered: dict[str, Array] = {}  # for lengths and reverse, from their first use on
         self.forward_calls = 0
 
     def check(self, sizes: dict[str, int], dtype: np.dtype[Any]) -> None:
@@ -276,6 +277,7 @@ class Cache(NamedTuple):
     tape: _Tape
     sizes: dict[str, int]
     dtype: np.dtype[Any]
+    order: _Order | None
     workspace: Workspace | None
     forward_calls: int
 
@@ -288,6 +290,8 @@ def forward(
     W_h: Array,
     b: Array,
     workspace: Workspace | None = None,
+    lengths: Any = None,
+    reverse: bool = False,
 ) -> tuple[Array, Array, Cache]:
     """A whole sequence of T steps.
 
@@ -299,6 +303,10 @@ def forward(
         W_h: (H, 4H)
         b: (4H,)
         workspace: memory to work in; see `Workspace`.
+        lengths: (N,) integers from 0 to T, how many steps each sequence has; None means T. What lies beyond a
+            sequence's end is ignored, there the results are zeros; last states are those at its end.
+        reverse: whether every sequence is taken from its last step to its first. Results stand at the steps that
+            they belong to.
 
     Returns:
         h (T, N, H),
@@ -311,16 +319,22 @@ def forward(
     sizes = _sizes(arguments, _SHAPES)
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dtype = x.dtype
+    counts = _lengths(lengths, reverse, sizes)
+    order = None if counts is None else _Order(counts, reverse, T)
     if workspace is None:
         tape, scratch = _Tape(T, N, D, H, dtype), _Scratch(T, N, D, H, dtype)
     else:
         workspace.check(sizes, dtype)
         workspace.forward_calls += 1
         tape, scratch = workspace.tape, workspace.scratch
+    memory = workspace.ordered if workspace else {}
+    if order:
+        x = order.taken("x", x, memory, repeat=True)
 
     # Before the loop, for all t at once.
     # a = x · W_x + …
     matmul(_rows(x), W_x, out=_rows(tape.gates.reshape(T, N, 4 * H)))
+    ended_all: list[Array | None] = order.ended if order else [None] * T
     tmp = scratch.tmp
     tmp_2 = scratch.tmp_2
     a = scratch.a_blocks
@@ -330,6 +344,7 @@ def forward(
     tape.c[0] = c0
 
     for (
+        ended,
         gates,
         (i, g, f, o),
         h_prev,
@@ -340,6 +355,7 @@ def forward(
         tanh_c,
         h,
     ) in zip(
+        ended_all,
         tape.gates,
         tape.gates,
         tape.h[:-1],
@@ -376,8 +392,16 @@ def forward(
         tanh(c, out=tanh_c)
         # h = o ⊙ tanh_c
         multiply(o, tanh_c, out=h)
+        # a sequence that has ended keeps its states
+        if ended is not None:
+            copyto(h, h_prev, where=ended[:, None])
+            copyto(c, c_prev, where=ended[:, None])
+    h = tape.h[1:]
+    c = tape.c[T]
+    if order:
+        h = order.taken("h", h, memory)
     calls = workspace.forward_calls if workspace else 0
-    return tape.h[1:], tape.c[T], Cache(x, W_x, W_h, tape, sizes, dtype, workspace, calls)
+    return h, c, Cache(x, W_x, W_h, tape, sizes, dtype, order, workspace, calls)
 
 
 def _coefficients(cache: Cache, buffers: _Buffers, steps: slice, count: int) -> None:
@@ -430,7 +454,7 @@ def backward(
     """
     if cache.workspace is not None and cache.workspace.forward_calls != cache.forward_calls:
         raise RuntimeError("the cache is overwritten: its workspace has been used for another forward since")
-    sizes, dtype = cache.sizes, cache.dtype
+    sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dh_all = _cotangent("dh", dh, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
     dc_last = _cotangent("dc", dc, ((1, "N"), (1, "H")), sizes, dtype)
@@ -440,12 +464,16 @@ def backward(
         workspace.check(sizes, dtype)
         buffers = workspace.buffers
     gradients = buffers.gradients
+    memory = workspace.ordered if workspace else {}
+    if order and dh is not None:
+        dh_all = order.taken("dh", dh_all, memory)
     x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
     copyto(buffers.dh_prev, 0)
-    copyto(gradients.dc0, dc_last)
+    copyto(gradients.dc0, 0 if order else dc_last)
     d_next_h = buffers.d_next_h
     dh_prev = buffers.dh_prev
     d_next_c = dc = dc_prev = gradients.dc0
+    ending_all: list[Array | None] = order.ends[1:] if order else [None] * T
     tmp = buffers.tmp
 
     # The recurrence, from the last step to the first, a chunk of steps at a time.
@@ -454,6 +482,7 @@ def backward(
         count = steps.stop - steps.start
         _coefficients(cache, buffers, steps, count)
         for (
+            ending,
             dh_t,
             f,
             J_c,
@@ -463,6 +492,7 @@ def backward(
             da_rows,
             da_rows_blocks,
         ) in zip(
+            ending_all[steps][::-1],
             dh_all[steps][::-1],
             tape.gates[:, 2][steps][::-1],
             buffers.J_c[:count][::-1],
@@ -473,6 +503,9 @@ def backward(
             buffers.da.reshape(T, N, 4, H).swapaxes(1, 2)[steps][::-1],
             strict=True,
         ):
+            # the last states of sequences that end here
+            if ending is not None:
+                copyto(d_next_c, dc_last, where=ending[:, None])
             # d_next_h = dh_prev of step t + 1 + dh[t]
             copyto(d_next_h, dh_prev)
             add(d_next_h, dh_t, out=d_next_h)
@@ -492,6 +525,8 @@ def backward(
 
     # After the loop, for all t at once.
     copyto(gradients.dh0, dh_prev)
+    if order and order.ends[0] is not None:  # sequences without steps
+        copyto(gradients.dc0, dc_last, where=order.ends[0][:, None])
     # eq 11: dx = da · W_xᵀ
     matmul(_rows(buffers.da), W_x.T, out=_rows(gradients.dx))
     # eq 12: dW_x = xᵀ · da
@@ -500,6 +535,10 @@ def backward(
     matmul(_rows(tape.h[:-1]).T, _rows(buffers.da), out=gradients.dW_h)
     # eq 15: db = Σ_n da
     add.reduce(_rows(buffers.da), axis=0, out=gradients.db)
+    if order and order.reverse:
+        gradients = gradients._replace(
+            dx=order.taken("dx", gradients.dx, memory),
+        )
     return gradients
 
 
@@ -513,6 +552,86 @@ def _rows(array: Array) -> Array:
     """The steps of all sequences as rows: (T, N, …) as (T·N, …)."""
     T, N, *rest = array.shape
     return array.reshape(T * N, *rest)
+
+
+class _Order:
+    """The order in which steps are taken, where it is not the plain one.
+
+    Attributes:
+        rows: (T · N,) the row of (T · N, …) that is taken at step t of sequence n, see `_source`.
+        padding: the rows beyond the sequences' ends.
+        ended: for every step the sequences that have ended before it, None if none has.
+        ends: for every number of steps from 0 to T the sequences that have so many, None if none has.
+    """
+
+    def __init__(self, lengths: Array, reverse: bool, T: int) -> None:
+        source, numbers = _source(lengths, reverse, T), set(lengths.tolist())
+        shortest = min(numbers, default=T)
+        self.reverse = reverse
+        self.rows = np.maximum(source, ~source).ravel()
+        self.padding = np.flatnonzero(source < 0)
+        self.ended = [over if t >= shortest else None for t, over in enumerate(source < 0)]
+        self.ends = [lengths == number if number in numbers else None for number in range(T + 1)]
+
+    def taken(self, name: str, array: Array, memory: dict[str, Array], repeat: bool = False) -> Array:
+        """An array in this order, or one in this order as it was given; beyond the ends zeros, or real steps again.
+
+        Args:
+            memory: where the result is kept under its name, from the first time on.
+            repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
+                harmless than zeros.
+        """
+        if name not in memory:
+            memory[name] = np.empty(array.shape, array.dtype)
+        result = _rows(memory[name])
+        np.take(_rows(array), self.rows, axis=0, out=result, mode="clip")
+        if not repeat:
+            result[self.padding] = 0
+        elif self.padding.size == self.rows.size:
+            result.fill(1)
+        return memory[name]
+
+
+def _lengths(lengths: Any, reverse: Any, sizes: dict[str, int]) -> Array | None:
+    """How many steps every sequence has; None for the plain order, all of them from the first to the last.
+
+    Raises:
+        TypeError: for lengths that are no integers, or a reverse that is neither True nor False.
+        ValueError: for lengths of another shape, or outside of 0 to T.
+    """
+    T, N = sizes["T"], sizes["N"]
+    if not isinstance(reverse, (bool, np.bool_)):
+        raise TypeError(f"reverse should be True or False, got {reverse!r}")
+    if lengths is None:
+        return np.full(N, T) if reverse else None
+    try:
+        found = np.asarray(lengths)
+    except (TypeError, ValueError) as error:
+        kind = type(lengths).__name__
+        raise TypeError(f"lengths should be {N} integers in the host's memory, got {kind}") from error
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(f"lengths has dtype {found.dtype}, expected integers")
+    if found.shape != (N,):
+        raise ValueError(f"lengths has shape {found.shape}, expected (N) = ({N})")
+    wrong = np.flatnonzero((found < 0) | (found > T))
+    if wrong.size:
+        raise ValueError(f"lengths[{wrong[0]}] is {found[wrong[0]]}, expected 0 to T = {T}")
+    return found.astype(np.int64)
+
+
+def _source(lengths: Array, reverse: bool, T: int) -> Array:
+    """Which row of (T · N, …) is taken at step t of sequence n, (T, N).
+
+    Beyond a sequence's end it is ~row, which is negative. That row is a real step, taken once more, so that what is
+    computed there is as finite as the rest: the sequence's last step, or where it has none the first of another's.
+    """
+    t, last = np.arange(T)[:, None], np.maximum(lengths - 1, 0)
+    step = np.minimum(t, last)
+    another = lengths.argmax() if lengths.size else 0
+    sequence = np.where(lengths > 0, np.arange(lengths.size), another)
+    rows = (last - step if reverse else step) * lengths.size + sequence
+    source: Array = np.where(t < lengths, rows, ~rows)
+    return source
 
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128))

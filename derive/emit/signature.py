@@ -12,6 +12,7 @@ from derive.calculus import COTANGENT
 from derive.emit.layout import sizes_text, stack_of
 from derive.index import Stack
 from derive.matrix import matrix_form
+from derive.plan.schedule import batch_of
 from derive.program import Array, Program
 from derive.show import UNICODE, equation_text, form_text
 
@@ -170,6 +171,10 @@ def sequence_signature(cell: Program) -> dict[str, object]:
         "cotangent_names": ", ".join(cotangent.name for cotangent in cotangents),
         "gradients": [_renamed(i) for i in inputs],
         "states": [(state.name, state.next) for state in states],
+        "sequences": [array.name for array in cell.having("sequence")],
+        "output_cotangents": [(COTANGENT + name, whole_name(name)) for name in cell.outputs],
+        "outputs": list(cell.outputs),
+        "batch": batch_of(cell),
         "sequence_call": f"{', '.join(r.name for r in results)}, cache = forward({', '.join(i.name for i in inputs)})",
         "dim_names": ", ".join(dims),
         "dim_order": ", ".join(f'"{dim}"' for dim in dims),
