@@ -606,9 +606,11 @@ def _lengths(lengths: Any, reverse: Any, sizes: dict[str, int]) -> Array | None:
         return np.full(N, T) if reverse else None
     try:
         found = np.asarray(lengths)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
+        found = np.asarray(None)
+    if found.dtype == object:
         kind = type(lengths).__name__
-        raise TypeError(f"lengths should be {N} integers in the host's memory, got {kind}") from error
+        raise TypeError(f"lengths should be {N} integers in the host's memory, got {kind}")
     if found.size and found.dtype.kind not in "iu":
         raise TypeError(f"lengths has dtype {found.dtype}, expected integers")
     if found.shape != (N,):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from derive.cell import Cell, dims, parameter, sequence, sigmoid, state, tanh
+from derive.emit.numpy.module import numpy_module
+from derive.printing import environment
 from derive.program import Program
 from tests.cuda_cells import HARD
 from tests.example_cells import ALL
-from tests.modules import Sizes
+from tests.modules import Sizes, module, module_of, shape
 
 Arrays = list[np.ndarray]
+Outcome = tuple[Arrays, Arrays]
 
 N, D, H = dims("N D H")
 # Sequences without steps, of one step, of all steps, in no order.
@@ -52,9 +57,26 @@ OWN: dict[str, Program] = {cell.program.name: cell.program for cell in (Shift, G
 CELLS: dict[str, Program] = {**ALL, **HARD, **OWN}
 
 
+@cache
+def numpy_module_of(name: str) -> ModuleType:
+    """The NumPy module of a cell."""
+    if name in ALL:
+        return module(name)
+    text = environment().get_template("numpy/cell_numpy.py.jinja").render(numpy_module(CELLS[name], {}))
+    return module_of(f"{name}_numpy", {f"{name}_numpy.py": text})
+
+
+def problem(name: str, sizes: Sizes = SIZES, dtype: Any = np.float64, seed: int = 0) -> Outcome:
+    """Arguments and cotangents."""
+    chance = np.random.default_rng(seed)
+    args = [np.asarray(chance.standard_normal(shape(a, sizes, whole=True))).astype(dtype) for a in CELLS[name].inputs]
+    results = numpy_module_of(name).forward(*args)[:-1]
+    return args, [chance.standard_normal(r.shape).astype(dtype) for r in results]
+
+
 def alone(
     made: ModuleType, cell: Program, args: Arrays, cotangents: Arrays, lengths: np.ndarray, reverse: bool
-) -> tuple[Arrays, Arrays]:
+) -> Outcome:
     """The results and gradients of a batch by its sequences, one after the other, each as a batch of its own.
 
     Args:
@@ -88,9 +110,21 @@ def alone(
     return results, gradients
 
 
+def spoil(name: str, args: Arrays, cotangents: Arrays, lengths: np.ndarray) -> Outcome:
+    """The same problem with padding that is NaN and infinite."""
+    chance, cell = np.random.default_rng(5), CELLS[name]
+    args = [spoilt(a, lengths, chance) if i.role == "sequence" else a for i, a in zip(cell.inputs, args, strict=True)]
+    outputs = len(cell.outputs)
+    return args, [spoilt(w, lengths, chance) if k < outputs else w for k, w in enumerate(cotangents)]
+
+
+def beyond(lengths: np.ndarray, T: int) -> np.ndarray:
+    """Where the padding is, (T, N)."""
+    return np.arange(T)[:, None] >= lengths
+
+
 def spoilt(array: np.ndarray, lengths: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """An array over time whose padding is NaN and infinite."""
-    array = array.copy()
-    beyond = np.arange(array.shape[0])[:, None] >= lengths
-    array[beyond] = chance.choice([np.nan, np.inf, -np.inf], array[beyond].shape)
+    array, padding = array.copy(), beyond(lengths, array.shape[0])
+    array[padding] = chance.choice([np.nan, np.inf, -np.inf], array[padding].shape)
     return array

@@ -297,8 +297,7 @@ def test_lstm_numpy_and_cuda_have_the_same_face() -> None:
     for function in ("forward", "backward", "step_forward", "step_backward"):
         theirs = list(inspect.signature(getattr(lstm_numpy, function)).parameters)
         ours = list(inspect.signature(getattr(lstm_cuda, function)).parameters)
-        both = [name for name in theirs if name not in {"lengths", "reverse"}]  # not yet for CUDA
-        assert ours == [*both, "stream"]
+        assert ours == [*theirs, "stream"]
     assert lstm_cuda.GATE_ORDER == lstm_numpy.GATE_ORDER
     assert lstm_cuda.Gradients._fields == lstm_numpy.Gradients._fields
     assert lstm_cuda.StepGradients._fields == lstm_numpy.StepGradients._fields

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
-from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from derive.emit.numpy.module import numpy_module
-from derive.printing import environment
 from generated import lstm_numpy
-from tests.modules import Sizes, module, module_of, relative_error, shape
-from tests.ragged import ALL, CELLS, LENGTHS, SIZES, Arrays, alone, spoilt
+from tests.modules import Sizes, relative_error
+from tests.ragged import ALL, CELLS, LENGTHS, SIZES, Arrays, Outcome, alone, beyond, numpy_module_of, problem, spoil
 from tests.torch_lstm import torch_lstm
 
 STEP = 1e-200
 TOLERANCE = 1e-12  # float64, sums of some hundred products, in another order
-Outcome = tuple[Arrays, Arrays]
-
-
-@cache
-def numpy_module_of(name: str) -> ModuleType:
-    if name in ALL:
-        return module(name)
-    text = environment().get_template("numpy/cell_numpy.py.jinja").render(numpy_module(CELLS[name], {}))
-    return module_of(f"{name}_numpy", {f"{name}_numpy.py": text})
-
-
-def problem(name: str, sizes: Sizes = SIZES, dtype: Any = np.float64, seed: int = 0) -> Outcome:
-    """Arguments and cotangents."""
-    chance = np.random.default_rng(seed)
-    args = [np.asarray(chance.standard_normal(shape(a, sizes, whole=True))).astype(dtype) for a in CELLS[name].inputs]
-    results = numpy_module_of(name).forward(*args)[:-1]
-    return args, [chance.standard_normal(r.shape).astype(dtype) for r in results]
 
 
 def outcome(made: ModuleType, args: Arrays, cotangents: list[Any], workspace: Any = None, **order: Any) -> Outcome:
@@ -44,14 +24,6 @@ def outcome(made: ModuleType, args: Arrays, cotangents: list[Any], workspace: An
     *results, cache = made.forward(*args, workspace=workspace, **order)
     gradients = made.backward(*cotangents, cache, workspace=workspace)
     return results, list(gradients)
-
-
-def spoil(name: str, args: Arrays, cotangents: Arrays, lengths: np.ndarray) -> Outcome:
-    """The same problem with padding that is NaN and infinite."""
-    chance, cell = np.random.default_rng(5), CELLS[name]
-    args = [spoilt(a, lengths, chance) if i.role == "sequence" else a for i, a in zip(cell.inputs, args, strict=True)]
-    outputs = len(cell.outputs)
-    return args, [spoilt(w, lengths, chance) if k < outputs else w for k, w in enumerate(cotangents)]
 
 
 def check(found: Outcome, due: Outcome, tolerance: float = TOLERANCE) -> None:
@@ -65,7 +37,7 @@ def check_padding(name: str, found: Outcome, lengths: np.ndarray) -> None:
     cell = CELLS[name]
     over_time = [g for i, g in zip(cell.inputs, found[1], strict=True) if i.role == "sequence"]
     for value in (*found[0][: len(cell.outputs)], *over_time):
-        assert not value[np.arange(value.shape[0])[:, None] >= lengths].any()
+        assert not value[beyond(lengths, value.shape[0])].any()
 
 
 # -- values and gradients ------------------------------------------------------------------------------------------
