@@ -141,6 +141,7 @@ class Workspace:
         self.scratch = _Scratch(T, N, D, H, self.dtype)
         self.gradients = _Gradients(T, N, D, H, self.dtype)
         self.buffers = _Buffers(T, N, D, H, self.dtype)
+        self.ordered: dict[str, _Memory] = {}  # for lengths and reverse, from their first use on
         self.forward_calls = 0
 
     def check(self, sizes: dict[str, int], dtype: np.dtype[Any]) -> None:
@@ -160,6 +161,7 @@ class Cache(NamedTuple):
     tape: _Tape
     sizes: dict[str, int]
     dtype: np.dtype[Any]
+    order: _Order | None
     workspace: Workspace | None
     forward_calls: int
 
@@ -236,6 +238,8 @@ def forward(
     W_h: Array,
     b: Array,
     workspace: Workspace | None = None,
+    lengths: Any = None,
+    reverse: bool = False,
     stream: Any = None,
 ) -> tuple[Array, Array, Cache]:
     """A whole sequence of T steps.
@@ -248,6 +252,10 @@ def forward(
         W_h: (H, 4H)
         b: (4H,)
         workspace: memory to work in; see `Workspace`.
+        lengths: (N,) integers from 0 to T in the host's memory, how many steps each sequence has; None means T.
+            What lies beyond a sequence's end is ignored, there the results are zeros; last states are those at its end.
+        reverse: whether every sequence is taken from its last step to its first. Results stand at the steps that
+            they belong to.
         stream: the PyCUDA stream to work on.
 
     Returns:
@@ -259,8 +267,16 @@ def forward(
         "x": x, "h0": h0, "c0": c0, "W_x": W_x, "W_h": W_h, "b": b
     }
     given = {name: _given(name, value, stream) for name, value in arguments.items()}
-    cache = _forward(list(given.values()), _sizes(given, _SHAPES), workspace, stream)
-    tape = cache.tape
+    sizes = _sizes(given, _SHAPES)
+    cache = _forward(list(given.values()), sizes, workspace, stream, _lengths(lengths, reverse, sizes), reverse)
+    tape, order = cache.tape, cache.order
+    if order:
+        memory = workspace.ordered if workspace else {}
+        return (
+            order.taken("h", tape.h, memory, stream, 1).whole(),
+            order.last("c", tape.c, memory, stream).whole(),
+            cache,
+        )
     return tape.h.steps(1), tape.c.one(cache.sizes["T"]), cache
 
 
@@ -291,8 +307,12 @@ def backward(
         _cotangent("dc", dc, ((1, "N"), (1, "H")), cache, gpu, stream),
         cache, workspace, stream,
     )  # fmt: skip
+    dx = gradients.dx
+    if cache.order and cache.order.reverse:
+        memory = workspace.ordered if workspace else {}
+        dx = cache.order.taken("dx", dx, memory, stream)
     return Gradients(
-        dx=gradients.dx.whole(),
+        dx=dx.whole(),
         dh0=gradients.dh0.whole(),
         dc0=gradients.dc0.whole(),
         dW_x=gradients.dW_x.whole(),
@@ -301,7 +321,14 @@ def backward(
     )
 
 
-def _forward(given: list[_Given], sizes: dict[str, int], workspace: Workspace | None, stream: Any) -> Cache:
+def _forward(
+    given: list[_Given],
+    sizes: dict[str, int],
+    workspace: Workspace | None,
+    stream: Any,
+    lengths: Array | None = None,
+    reverse: bool = False,
+) -> Cache:
     """Queue the forward pass."""
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dtype = given[0].dtype
@@ -313,8 +340,13 @@ def _forward(given: list[_Given], sizes: dict[str, int], workspace: Workspace | 
         workspace.forward_calls += 1
         tape, scratch = workspace.tape, workspace.scratch
     x, h0, c0, W_x, W_h, b = (gpu.memory(one, stream) for one in given)
+    memory = workspace.ordered if workspace else {}
+    order = None if lengths is None else _Order(lengths, reverse, T, memory, gpu, stream)
+    source = order.source if order else _NONE
+    if order:
+        x = order.taken("x", x, memory, stream, repeat=True)
     calls = workspace.forward_calls if workspace else 0
-    cache = Cache(x, W_x, W_h, tape, sizes, dtype, workspace, calls)
+    cache = Cache(x, W_x, W_h, tape, sizes, dtype, order, workspace, calls)
     gpu.copy(tape.h.address, h0, h0.bytes, stream)
     gpu.copy(tape.c.address, c0, c0.bytes, stream)
 
@@ -326,8 +358,8 @@ def _forward(given: list[_Given], sizes: dict[str, int], workspace: Workspace | 
     forward_step = gpu.prepare("forward_step", N, H, stream=stream)
     for t in range(T):
         forward_step(
-            tape.h.at(t), W_h.at(0), b.at(0), tape.gates.at(t), tape.c.at(t), tape.c.at(t + 1), tape.tanh_c.at(t),
-            tape.h.at(t + 1), N, H
+            tape.h.at(t), W_h.at(0), b.at(0), tape.gates.at(t), tape.c.at(t), tape.c.at(t + 1), source.at(t),
+            tape.tanh_c.at(t), tape.h.at(t + 1), N, H
         )
     return cache
 
@@ -340,7 +372,7 @@ def _backward(
     stream: Any,
 ) -> _Gradients:
     """Queue the backward pass."""
-    sizes, dtype = cache.sizes, cache.dtype
+    sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     gpu = _gpu(dtype)
     if workspace is None:
@@ -348,6 +380,10 @@ def _backward(
     else:
         workspace.check(sizes, dtype)
         gradients, buffers = workspace.gradients, workspace.buffers
+    memory = workspace.ordered if workspace else {}
+    source = order.source if order else _NONE
+    if order and dh.address:
+        dh = order.taken("dh", dh, memory, stream)
     x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
     gpu.copy(gradients.dh0.address, None, gradients.dh0.bytes, stream)
     gpu.copy(gradients.dc0.address, dc, gradients.dc0.bytes, stream)
@@ -356,8 +392,8 @@ def _backward(
     backward_step = gpu.prepare("backward_step", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step(
-            buffers.da.at(t + 1), W_h.at(0), dh.at(t), gradients.dc0.at(0), tape.gates.at(t), tape.tanh_c.at(t),
-            tape.h.at(t + 1), tape.c.at(t), buffers.da.at(t), N, H, t == T - 1
+            buffers.da.at(t + 1), W_h.at(0), dh.at(t), gradients.dc0.at(0), source.at(t), tape.gates.at(t),
+            tape.tanh_c.at(t), tape.h.at(t + 1), tape.c.at(t), buffers.da.at(t), N, H, t == T - 1
         )
     if T:
         gpu.prepare("backward_start", N, H, stream=stream)(
@@ -499,7 +535,7 @@ def _check_shape(name: str, shape: tuple[int, ...], due: _Shape, sizes: dict[str
 def _cotangent(name: str, value: Any, due: _Shape, cache: Cache, gpu: _Gpu, stream: Any) -> _Memory:
     """A checked cotangent; the null pointer, which the kernels take for zeros, for None."""
     if value is None:
-        return _Memory(None, 0, (0,), cache.dtype)
+        return _NONE
     given = _given(name, value, stream)
     if given.dtype != cache.dtype:
         raise TypeError(f"{name} has dtype {given.dtype}, but the cache has {cache.dtype}")
@@ -574,6 +610,10 @@ class _Memory:
         return GPUArray(shape, self.dtype, base=self.owner, gpudata=self.at(t))
 
 
+# An array that is not there, the null pointer to the kernels.
+_NONE = _Memory(None, 0, (0,), np.dtype(np.float32))
+
+
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Memory:
     """New device memory."""
     from pycuda.gpuarray import GPUArray
@@ -644,9 +684,13 @@ class _Gpu:
         if given.address is not None:
             return _Memory(given.value, given.address, given.shape, given.dtype)
         memory = _empty(given.shape, given.dtype)
-        if memory.bytes:
-            self.driver.memcpy_htod_async(memory.address, np.ascontiguousarray(given.value), stream)
+        self.upload(memory, given.value, stream)
         return memory
+
+    def upload(self, memory: _Memory, array: Array, stream: Any) -> None:
+        """Copy from the host's memory."""
+        if memory.bytes:
+            self.driver.memcpy_htod_async(memory.address, np.ascontiguousarray(array), stream)
 
 
 _GPUS: dict[tuple[int, str], _Gpu] = {}
@@ -668,10 +712,109 @@ def _parts(rows: int, points: int) -> int:
     return max(1, min(wanted, -(-rows // 64), 65535))
 
 
+class _Order:
+    """The order in which steps are taken, where it is not the plain one.
+
+    Attributes:
+        source: (T + 1, N), which row of (T · N, …) is taken at step t of sequence n, see `_source`; at T which row of
+            the states, ((T + 1) · N, …), is the last of sequence n.
+    """
+
+    def __init__(
+        self, lengths: Array, reverse: bool, T: int, memory: dict[str, _Memory], gpu: _Gpu, stream: Any
+    ) -> None:
+        last = lengths * lengths.size + np.arange(lengths.size)
+        self.reverse, self.has_steps, self.last_step, self.gpu = reverse, bool(lengths.any()), T, gpu
+        self.source = _kept("source", (T + 1, lengths.size), np.dtype(np.int64), memory)
+        gpu.upload(self.source, np.concatenate([_source(lengths, reverse, T), last[None]]), stream)
+
+    def taken(
+        self, name: str, array: _Memory, memory: dict[str, _Memory], stream: Any, first: int = 0, repeat: bool = False
+    ) -> _Memory:
+        """An array in this order, or one in this order as it was given; beyond the ends zeros, or real steps again.
+
+        Args:
+            memory: where the result is kept under its name, from the first time on.
+            first: where in the array step 0 is.
+            repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
+                harmless than zeros.
+        """
+        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory)
+        self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
+        return result
+
+    def last(self, name: str, states: _Memory, memory: dict[str, _Memory], stream: Any) -> _Memory:
+        """The last state of every sequence."""
+        result = _kept(name, states.shape[1:], states.dtype, memory)
+        self._take(states, 0, self.last_step, result, stream)
+        return result
+
+    def _take(
+        self, array: _Memory, first: int, step: int, result: _Memory, stream: Any, repeat: bool = False, beyond: int = 0
+    ) -> None:
+        """Queue the copy of the rows that the source names from a step on."""
+        points, width = math.prod(result.shape), math.prod(array.shape[2:])
+        self.gpu.prepare("take_rows", points, stream=stream)(
+            array.at(first), self.source.at(step), result.at(0), points, width, repeat, beyond
+        )
+
+
+def _kept(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], memory: dict[str, _Memory]) -> _Memory:
+    """The memory under a name, made when it is first asked for."""
+    if name not in memory:
+        memory[name] = _empty(shape, dtype)
+    return memory[name]
+
+
+def _lengths(lengths: Any, reverse: Any, sizes: dict[str, int]) -> Array | None:
+    """How many steps every sequence has; None for the plain order, all of them from the first to the last.
+
+    Raises:
+        TypeError: for lengths that are no integers, or a reverse that is neither True nor False.
+        ValueError: for lengths of another shape, or outside of 0 to T.
+    """
+    T, N = sizes["T"], sizes["N"]
+    if not isinstance(reverse, (bool, np.bool_)):
+        raise TypeError(f"reverse should be True or False, got {reverse!r}")
+    if lengths is None:
+        return np.full(N, T) if reverse else None
+    try:
+        found = np.asarray(lengths)
+    except (TypeError, ValueError):
+        found = np.asarray(None)
+    if found.dtype == object:
+        kind = type(lengths).__name__
+        raise TypeError(f"lengths should be {N} integers in the host's memory, got {kind}")
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(f"lengths has dtype {found.dtype}, expected integers")
+    if found.shape != (N,):
+        raise ValueError(f"lengths has shape {found.shape}, expected (N) = ({N})")
+    wrong = np.flatnonzero((found < 0) | (found > T))
+    if wrong.size:
+        raise ValueError(f"lengths[{wrong[0]}] is {found[wrong[0]]}, expected 0 to T = {T}")
+    return found.astype(np.int64)
+
+
+def _source(lengths: Array, reverse: bool, T: int) -> Array:
+    """Which row of (T · N, …) is taken at step t of sequence n, (T, N).
+
+    Beyond a sequence's end it is ~row, which is negative. That row is a real step, taken once more, so that what is
+    computed there is as finite as the rest: the sequence's last step, or where it has none the first of another's.
+    """
+    t, last = np.arange(T)[:, None], np.maximum(lengths - 1, 0)
+    step = np.minimum(t, last)
+    another = lengths.argmax() if lengths.size else 0
+    sequence = np.where(lengths > 0, np.arange(lengths.size), another)
+    rows = (last - step if reverse else step) * lengths.size + sequence
+    source: Array = np.where(t < lengths, rows, ~rows)
+    return source
+
+
 _KERNELS = {
+    "take_rows": _Kernel("PPPqqii", (256, 1, 1), (256,)),
     "forward_before": _Kernel("PPPqqq", (16, 16, 1), (64, 16)),
-    "forward_step": _Kernel("PPPPPPPPqq", (16, 8, 1), (16, 16)),
-    "backward_step": _Kernel("PPPPPPPPPqqi", (16, 8, 1), (16, 16)),
+    "forward_step": _Kernel("PPPPPPPPPqq", (16, 8, 1), (16, 16)),
+    "backward_step": _Kernel("PPPPPPPPPPqqi", (16, 8, 1), (16, 16)),
     "backward_start": _Kernel("PPPqq", (16, 8, 1), (16, 16)),
     "backward_after_dx": _Kernel("PPPqqq", (16, 16, 1), (64, 64)),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16, 1), (64, 16)),

@@ -206,7 +206,7 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, ...] | None = None  # the cotangents that the last `backward` was given
+        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.c = np.empty((T + 1, N, H), dtype)  # c[0] is c0, c[t + 1] that of step t
         self.tanh_c = np.empty((T, N, H), dtype)
@@ -261,6 +261,7 @@ class Workspace:
         self.tape = _Tape(T, N, D, H, self.dtype)
         self.scratch = _Scratch(T, N, D, H, self.dtype)
         self.buffers = _Buffers(T, N, D, H, self.dtype)
+        self.ordered: dict[str, Array] = {}  # for lengths and reverse, from their first use on
         self.forward_calls = 0
 
     def check(self, sizes: dict[str, int], dtype: np.dtype[Any]) -> None:
@@ -280,6 +281,7 @@ class Cache(NamedTuple):
     tape: _Tape
     sizes: dict[str, int]
     dtype: np.dtype[Any]
+    order: _Order | None
     workspace: Workspace | None
     forward_calls: int
 
@@ -292,6 +294,8 @@ def forward(
     W_h: Array,
     b: Array,
     workspace: Workspace | None = None,
+    lengths: Any = None,
+    reverse: bool = False,
 ) -> tuple[Array, Array, Cache]:
     """A whole sequence of T steps.
 
@@ -303,6 +307,10 @@ def forward(
         W_h: (H, 4H)
         b: (4H,)
         workspace: memory to work in; see `Workspace`.
+        lengths: (N,) integers from 0 to T, how many steps each sequence has; None means T. What lies beyond a
+            sequence's end is ignored, there the results are zeros; last states are those at its end.
+        reverse: whether every sequence is taken from its last step to its first. Results stand at the steps that
+            they belong to.
 
     Returns:
         h (T, N, H),
@@ -315,6 +323,8 @@ def forward(
     sizes = _sizes(arguments, _SHAPES)
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dtype = x.dtype
+    counts = _lengths(lengths, reverse, sizes)
+    order = None if counts is None else _Order(counts, reverse, T)
     if workspace is None:
         tape, scratch = _Tape(T, N, D, H, dtype), _Scratch(T, N, D, H, dtype)
     else:
@@ -322,10 +332,14 @@ def forward(
         workspace.forward_calls += 1
         tape, scratch = workspace.tape, workspace.scratch
         tape.received = None
+    memory = workspace.ordered if workspace else {}
+    if order:
+        x = order.taken("x", x, memory, repeat=True)
 
     # Before the loop, for all t at once.
     # a = x · W_x + …
     matmul(_rows(x), W_x, out=_rows(tape.gates.reshape(T, N, 4 * H)))
+    ended_all: list[Array | None] = order.ended if order else [None] * T
     tmp = scratch.tmp
     tmp_2 = scratch.tmp_2
     a = scratch.a_blocks
@@ -335,6 +349,7 @@ def forward(
     tape.c[0] = c0
 
     for (
+        ended,
         gates,
         (i, g, f, o),
         h_prev,
@@ -345,6 +360,7 @@ def forward(
         tanh_c,
         h,
     ) in zip(
+        ended_all,
         tape.gates,
         tape.gates,
         tape.h[:-1],
@@ -381,8 +397,16 @@ def forward(
         tanh(c, out=tanh_c)
         # h = o ⊙ tanh_c
         multiply(o, tanh_c, out=h)
+        # a sequence that has ended keeps its states
+        if ended is not None:
+            copyto(h, h_prev, where=ended[:, None])
+            copyto(c, c_prev, where=ended[:, None])
+    h = tape.h[1:]
+    c = tape.c[T]
+    if order:
+        h = order.taken("h", h, memory)
     calls = workspace.forward_calls if workspace else 0
-    return tape.h[1:], tape.c[T], Cache(x, W_x, W_h, tape, sizes, dtype, workspace, calls)
+    return h, c, Cache(x, W_x, W_h, tape, sizes, dtype, order, workspace, calls)
 
 
 def _coefficients(cache: Cache, buffers: _Buffers, steps: slice, count: int) -> None:
@@ -434,7 +458,7 @@ def backward(
         RuntimeError: if the cache's workspace has been used for another `forward` since.
     """
     _check_cache(cache)
-    sizes, dtype = cache.sizes, cache.dtype
+    sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     dh_all = _cotangent("dh", dh, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
     dc_last = _cotangent("dc", dc, ((1, "N"), (1, "H")), sizes, dtype)
@@ -445,12 +469,16 @@ def backward(
         workspace.check(sizes, dtype)
         buffers = workspace.buffers
     gradients = buffers.gradients
+    memory = workspace.ordered if workspace else {}
+    if order and dh is not None:
+        dh_all = order.taken("dh", dh_all, memory)
     x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
     copyto(buffers.dh_prev, 0)
-    copyto(gradients.dc0, dc_last)
+    copyto(gradients.dc0, 0 if order else dc_last)
     d_next_h = buffers.d_next_h
     dh_prev = buffers.dh_prev
     d_next_c = dc = dc_prev = gradients.dc0
+    ending_all: list[Array | None] = order.ends[1:] if order else [None] * T
     tmp = buffers.tmp
 
     # The recurrence, from the last step to the first, a chunk of steps at a time.
@@ -459,6 +487,7 @@ def backward(
         count = steps.stop - steps.start
         _coefficients(cache, buffers, steps, count)
         for (
+            ending,
             dh_t,
             f,
             J_c,
@@ -468,6 +497,7 @@ def backward(
             da_rows,
             da_rows_blocks,
         ) in zip(
+            ending_all[steps][::-1],
             dh_all[steps][::-1],
             tape.gates[:, 2][steps][::-1],
             buffers.J_c[:count][::-1],
@@ -478,6 +508,9 @@ def backward(
             buffers.da.reshape(T, N, 4, H).swapaxes(1, 2)[steps][::-1],
             strict=True,
         ):
+            # the last states of sequences that end here
+            if ending is not None:
+                copyto(d_next_c, dc_last, where=ending[:, None])
             # d_next_h = dh_prev of step t + 1 + dh[t]
             copyto(d_next_h, dh_prev)
             add(d_next_h, dh_t, out=d_next_h)
@@ -497,6 +530,8 @@ def backward(
 
     # After the loop, for all t at once.
     copyto(gradients.dh0, dh_prev)
+    if order and order.ends[0] is not None:  # sequences without steps
+        copyto(gradients.dc0, dc_last, where=order.ends[0][:, None])
     # eq 11: dx = da · W_xᵀ
     matmul(_rows(buffers.da), W_x.T, out=_rows(gradients.dx))
     # eq 12: dW_x = xᵀ · da
@@ -505,6 +540,10 @@ def backward(
     matmul(_rows(tape.h[:-1]).T, _rows(buffers.da), out=gradients.dW_h)
     # eq 15: db = Σ_n da
     add.reduce(_rows(buffers.da), axis=0, out=gradients.db)
+    if order and order.reverse:
+        gradients = gradients._replace(
+            dx=order.taken("dx", gradients.dx, memory),
+        )
     return gradients
 
 
@@ -542,6 +581,8 @@ def jvp(
     W_x_dot: Array | None = None,
     W_h_dot: Array | None = None,
     b_dot: Array | None = None,
+    lengths: Any = None,
+    reverse: bool = False,
 ) -> Tangents:
     """The tangents of the results of `forward` along tangents of its arguments; None means zeros.
 
@@ -558,8 +599,9 @@ def jvp(
         W_x_dot: (D, 4H)
         W_h_dot: (H, 4H)
         b_dot: (4H,)
+        lengths, reverse: as for `forward`.
     """
-    *_, cache = forward(x, h0, c0, W_x, W_h, b)
+    *_, cache = forward(x, h0, c0, W_x, W_h, b, lengths=lengths, reverse=reverse)
     sizes, dtype = cache.sizes, cache.dtype
     x_dot = _tangent("x_dot", x_dot, ((1, "T"), (1, "N"), (1, "D")), sizes, dtype)
     h0_dot = _tangent("h0_dot", h0_dot, ((1, "N"), (1, "H")), sizes, dtype)
@@ -568,7 +610,7 @@ def jvp(
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (4, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((4, "H"),), sizes, dtype)
     moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot)
-    return Tangents(moved.h_dot[1:], moved.c_dot[-1])
+    return _outward(cache, moved)
 
 
 def hvp(
@@ -686,7 +728,7 @@ def backward_backward(
         None,
         None,
     )
-    return DoubleGradients(moved.h_dot[1:], moved.c_dot[-1], *second)
+    return DoubleGradients(*_outward(cache, moved), *second)
 
 
 class _Moved:
@@ -713,9 +755,11 @@ def _tangents(
     b_dot: Array | None,
 ) -> _Moved:
     """The tangents of the forward pass, from the first step to the last."""
-    sizes, dtype = cache.sizes, cache.dtype
+    sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     moved = _Moved(T, N, D, H, dtype, keep)
+    if order and x_dot is not None:
+        x_dot = order.taken("x_dot", x_dot, {})
     x, W_x, W_h, tape = cache.x, cache.W_x, cache.W_h, cache.tape
     chunk = max(1, min(T, _SWEEP // max(1, N * 4 * H)))
     a_dot_chunk = np.empty((chunk, N, 4 * H), dtype)
@@ -724,6 +768,7 @@ def _tangents(
     tmp_2 = np.empty((N, H), dtype)
     moved.h_dot[0] = 0 if h0_dot is None else h0_dot
     moved.c_dot[0] = 0 if c0_dot is None else c0_dot
+    ended_all: list[Array | None] = order.ended if order else [None] * T
     for start in range(0, T, chunk):
         steps = slice(start, min(T, start + chunk))
         count = steps.stop - steps.start
@@ -763,6 +808,7 @@ def _tangents(
             tanh_c_dot,
             tanh_c,
             h_dot,
+            ended,
         ) in zip(
             a_dot_chunk[:count],
             moved.h_dot[:-1][steps],
@@ -784,6 +830,7 @@ def _tangents(
             moved.tanh_c_dot[steps],
             tape.tanh_c[steps],
             moved.h_dot[1:][steps],
+            ended_all[steps],
             strict=True,
         ):
             # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot
@@ -821,8 +868,22 @@ def _tangents(
             multiply(tanh_c_dot, o, out=h_dot)
             multiply(o_dot, tanh_c, out=tmp_2)
             add(h_dot, tmp_2, out=h_dot)
+            # a sequence that has ended keeps its states
+            if ended is not None:
+                copyto(h_dot, h_prev_dot, where=ended[:, None])
+                copyto(c_dot, c_prev_dot, where=ended[:, None])
 
     return moved
+
+
+def _outward(cache: Cache, moved: _Moved) -> Tangents:
+    """The tangents of the results at the steps that they belong to."""
+    result = Tangents(moved.h_dot[1:], moved.c_dot[-1])
+    if cache.order:
+        result = result._replace(
+            h_dot=cache.order.taken("h_dot", result.h_dot, {}),
+        )
+    return result
 
 
 class _Swept:
@@ -846,8 +907,14 @@ def _second(
     dc_last_dot: Array | None,
 ) -> Gradients:
     """The backward pass and its tangents, from the last step to the first."""
-    sizes, dtype = cache.sizes, cache.dtype
+    sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
+    if order:
+        dh_all = order.taken("dh", dh_all, {})
+    if order and x_dot is not None:
+        x_dot = order.taken("x_dot", x_dot, {})
+    if order and dh_all_dot is not None:
+        dh_all_dot = order.taken("dh_all_dot", dh_all_dot, {})
     swept = _Swept(T, N, D, H, dtype)
     second = Gradients(
         dx=np.empty((T, N, D), dtype),
@@ -884,9 +951,10 @@ def _second(
     tmp_all_2 = np.empty((D, 4 * H), dtype)
     tmp_all_3 = np.empty((H, 4 * H), dtype)
     dh_prev[...] = 0
-    dc_prev[...] = dc_last
+    dc_prev[...] = 0 if order else dc_last
     dh_prev_dot[...] = 0
-    dc_prev_dot[...] = 0 if dc_last_dot is None else dc_last_dot
+    dc_prev_dot[...] = 0 if order or dc_last_dot is None else dc_last_dot
+    ending_all: list[Array | None] = order.ends[1:] if order else [None] * T
     for start in range(T - 1 - (T - 1) % chunk, -1, -chunk):
         steps = slice(start, min(T, start + chunk))
         count = steps.stop - steps.start
@@ -915,6 +983,7 @@ def _second(
             f_dot,
             da_dot_o,
             da_dot,
+            ending,
         ) in zip(
             dh_all[steps][::-1],
             _some(dh_all_dot, steps)[::-1],
@@ -940,8 +1009,13 @@ def _second(
             moved.f_dot[steps][::-1],
             swept.da_dot[..., 3 * H : 4 * H][steps][::-1],
             swept.da_dot[steps][::-1],
+            ending_all[steps][::-1],
             strict=True,
         ):
+            # the last states of sequences that end here
+            if ending is not None:
+                copyto(dc_prev, dc_last, where=ending[:, None])
+                if dc_last_dot is not None: copyto(dc_prev_dot, dc_last_dot, where=ending[:, None])
             # d_next_h = dh_prev of step t + 1 + dh[t]
             add(dh_prev, dh_t, out=d_next_h)
             # d_next_c = dc_prev of step t + 1
@@ -1078,7 +1152,13 @@ def _second(
     add.reduce(_rows(swept.da_dot), axis=0, out=second.db)
     second.dh0[...] = dh_prev_dot
     second.dc0[...] = dc_prev_dot
+    if order and order.ends[0] is not None:  # sequences without steps
+        if dc_last_dot is not None: copyto(second.dc0, dc_last_dot, where=order.ends[0][:, None])
 
+    if order and order.reverse:
+        second = second._replace(
+            dx=order.taken("dx", second.dx, {}),
+        )
     return second
 
 
@@ -1117,6 +1197,88 @@ def _rows(array: Array) -> Array:
     """The steps of all sequences as rows: (T, N, …) as (T·N, …)."""
     T, N, *rest = array.shape
     return array.reshape(T * N, *rest)
+
+
+class _Order:
+    """The order in which steps are taken, where it is not the plain one.
+
+    Attributes:
+        rows: (T · N,) the row of (T · N, …) that is taken at step t of sequence n, see `_source`.
+        padding: the rows beyond the sequences' ends.
+        ended: for every step the sequences that have ended before it, None if none has.
+        ends: for every number of steps from 0 to T the sequences that have so many, None if none has.
+    """
+
+    def __init__(self, lengths: Array, reverse: bool, T: int) -> None:
+        source, numbers = _source(lengths, reverse, T), set(lengths.tolist())
+        shortest = min(numbers, default=T)
+        self.reverse = reverse
+        self.rows = np.maximum(source, ~source).ravel()
+        self.padding = np.flatnonzero(source < 0)
+        self.ended = [over if t >= shortest else None for t, over in enumerate(source < 0)]
+        self.ends = [lengths == number if number in numbers else None for number in range(T + 1)]
+
+    def taken(self, name: str, array: Array, memory: dict[str, Array], repeat: bool = False) -> Array:
+        """An array in this order, or one in this order as it was given; beyond the ends zeros, or real steps again.
+
+        Args:
+            memory: where the result is kept under its name, from the first time on.
+            repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
+                harmless than zeros.
+        """
+        if name not in memory:
+            memory[name] = np.empty(array.shape, array.dtype)
+        result = _rows(memory[name])
+        np.take(_rows(array), self.rows, axis=0, out=result, mode="clip")
+        if not repeat:
+            result[self.padding] = 0
+        elif self.padding.size == self.rows.size:
+            result.fill(1)
+        return memory[name]
+
+
+def _lengths(lengths: Any, reverse: Any, sizes: dict[str, int]) -> Array | None:
+    """How many steps every sequence has; None for the plain order, all of them from the first to the last.
+
+    Raises:
+        TypeError: for lengths that are no integers, or a reverse that is neither True nor False.
+        ValueError: for lengths of another shape, or outside of 0 to T.
+    """
+    T, N = sizes["T"], sizes["N"]
+    if not isinstance(reverse, (bool, np.bool_)):
+        raise TypeError(f"reverse should be True or False, got {reverse!r}")
+    if lengths is None:
+        return np.full(N, T) if reverse else None
+    try:
+        found = np.asarray(lengths)
+    except (TypeError, ValueError):
+        found = np.asarray(None)
+    if found.dtype == object:
+        kind = type(lengths).__name__
+        raise TypeError(f"lengths should be {N} integers in the host's memory, got {kind}")
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(f"lengths has dtype {found.dtype}, expected integers")
+    if found.shape != (N,):
+        raise ValueError(f"lengths has shape {found.shape}, expected (N) = ({N})")
+    wrong = np.flatnonzero((found < 0) | (found > T))
+    if wrong.size:
+        raise ValueError(f"lengths[{wrong[0]}] is {found[wrong[0]]}, expected 0 to T = {T}")
+    return found.astype(np.int64)
+
+
+def _source(lengths: Array, reverse: bool, T: int) -> Array:
+    """Which row of (T · N, …) is taken at step t of sequence n, (T, N).
+
+    Beyond a sequence's end it is ~row, which is negative. That row is a real step, taken once more, so that what is
+    computed there is as finite as the rest: the sequence's last step, or where it has none the first of another's.
+    """
+    t, last = np.arange(T)[:, None], np.maximum(lengths - 1, 0)
+    step = np.minimum(t, last)
+    another = lengths.argmax() if lengths.size else 0
+    sequence = np.where(lengths > 0, np.arange(lengths.size), another)
+    rows = (last - step if reverse else step) * lengths.size + sequence
+    source: Array = np.where(t < lengths, rows, ~rows)
+    return source
 
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128))

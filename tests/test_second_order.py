@@ -29,6 +29,15 @@ def test_against_complex_steps(name: str) -> None:
     check(module(name), *given(name), 1e-11, name)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_sequences_of_different_lengths(name: str, reverse: bool) -> None:
+    """Broken if a tangent leaks out of the padding, or one of a last state comes in anywhere but at its end."""
+    args, _ = given(name, {**SMALL, "N": 4})
+    order = {"lengths": [2, 0, 4, 3], "reverse": reverse}
+    check(module(name), args, cotangents_for(module(name).forward(*args)), 1e-11, name, **order)
+
+
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.full) for seed in MORE[:200])])
 def test_random_cells(seed: int) -> None:
     """Broken if a plan counts on the shape of the cells it was written for; prints the cell."""

@@ -10,24 +10,42 @@ import pytest
 Arrays = Sequence[np.ndarray]
 
 
-def torch_lstm(args: Arrays, cotangents: Arrays) -> dict[str, np.ndarray]:
-    """Results and gradients of nn.LSTM in float64 on the CPU, in our layouts; skips where there is no PyTorch."""
+def torch_lstm(
+    args: Arrays, cotangents: Arrays, lengths: np.ndarray | None = None, reverse: bool = False
+) -> dict[str, np.ndarray]:
+    """Results and gradients of nn.LSTM in float64 on the CPU, in our layouts; skips where there is no PyTorch.
+
+    Args:
+        lengths: those of a batch that is packed; none of them is 0.
+        reverse: whether they are those of the second direction of a bidirectional one.
+    """
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: the oracle nn.LSTM did not run")
     x, h0, c0, W_x, W_h, b = args
-    lstm = torch.nn.LSTM(x.shape[2], h0.shape[1], dtype=torch.float64)
+    T, _, D = x.shape
+    H = h0.shape[1]
+    lstm = torch.nn.LSTM(D, H, dtype=torch.float64, bidirectional=reverse)
+    # Of two directions the second is ours.
+    end, own = ("_reverse", 1) if reverse else ("", 0)
+    weights = {name: getattr(lstm, f"{name}_l0{end}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     with torch.no_grad():
-        lstm.weight_ih_l0.copy_(torch.from_numpy(_torch_order(W_x).T.copy()))
-        lstm.weight_hh_l0.copy_(torch.from_numpy(_torch_order(W_h).T.copy()))
-        lstm.bias_ih_l0.copy_(torch.from_numpy(_torch_order(b)))
-        lstm.bias_hh_l0.zero_()
+        weights["weight_ih"].copy_(torch.from_numpy(_torch_order(W_x).T.copy()))
+        weights["weight_hh"].copy_(torch.from_numpy(_torch_order(W_h).T.copy()))
+        weights["bias_ih"].copy_(torch.from_numpy(_torch_order(b)))
+        weights["bias_hh"].zero_()
     inputs = [torch.from_numpy(a.copy()).requires_grad_() for a in (x, h0, c0)]
-    output, (_, last) = lstm(inputs[0], (inputs[1][None], inputs[2][None]))
+    batch, states = inputs[0], [torch.stack([s] * (own + 1)) for s in inputs[1:]]
+    if lengths is not None:
+        batch = torch.nn.utils.rnn.pack_padded_sequence(batch, torch.from_numpy(lengths), enforce_sorted=False)
+    output, (_, last) = lstm(batch, tuple(states))
+    if lengths is not None:
+        output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, total_length=T)
+    output, last = output[..., own * H :], last[own]
     dh, dc = map(torch.from_numpy, cotangents)
-    ((output * dh).sum() + (last[0] * dc).sum()).backward()
+    ((output * dh).sum() + (last * dc).sum()).backward()
 
-    found = {"h": output.detach().numpy(), "c": last[0].detach().numpy()}
+    found = {"h": output.detach().numpy(), "c": last.detach().numpy()}
     found |= {name: tensor.grad.numpy() for name, tensor in zip(("dx", "dh0", "dc0"), inputs, strict=True)}
-    for name, parameter in (("dW_x", lstm.weight_ih_l0), ("dW_h", lstm.weight_hh_l0), ("db", lstm.bias_ih_l0)):
+    for name, parameter in zip(("dW_x", "dW_h", "db"), list(weights.values())[:3], strict=True):
         found[name] = _torch_order(parameter.grad.numpy().T)
     return found
 

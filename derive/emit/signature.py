@@ -12,6 +12,7 @@ from derive.calculus import COTANGENT
 from derive.emit.layout import sizes_text, stack_of
 from derive.index import Stack
 from derive.matrix import matrix_form
+from derive.plan.schedule import batch_of
 from derive.program import Array, Program
 from derive.show import UNICODE, equation_text, form_text
 
@@ -170,6 +171,10 @@ def sequence_signature(cell: Program) -> dict[str, object]:
         "cotangent_names": ", ".join(cotangent.name for cotangent in cotangents),
         "gradients": [_renamed(i) for i in inputs],
         "states": [(state.name, state.next) for state in states],
+        "sequences": [array.name for array in cell.having("sequence")],
+        "output_cotangents": [(COTANGENT + name, whole_name(name)) for name in cell.outputs],
+        "outputs": list(cell.outputs),
+        "batch": batch_of(cell),
         "sequence_call": f"{', '.join(r.name for r in results)}, cache = forward({', '.join(i.name for i in inputs)})",
         "dim_names": ", ".join(dims),
         "dim_order": ", ".join(f'"{dim}"' for dim in dims),
@@ -204,7 +209,11 @@ def second_signature(cell: Program, mark: str) -> dict[str, object]:
     )
     tangents = [replace(one, name=one.name + mark, local=one.name + mark) for one in inputs]
     states = {f"{state.next}0{mark}" for state in cell.having("state")}
+    sequence_tangents = [array.name + mark for array in cell.having("sequence")]
     return {
+        "sequence_tangents": sequence_tangents,
+        "output_tangents": [name + mark for name in cell.outputs],
+        "ordered_tangents": [*sequence_tangents, *(whole_name(name) + mark for name in cell.outputs)],
         "tangents": tangents,
         "second_tangents": [one for one in tangents if one.name not in states],
         "results_dot": [replace(one, name=one.name + mark) for one in results],
@@ -220,5 +229,6 @@ def second_signature(cell: Program, mark: str) -> dict[str, object]:
         "cotangent_dot_names": ", ".join(one.name + mark for one in cotangents),
         "differentiated": ", ".join(one.name for one in results),
         "loss": " + ".join(f"⟨{w.name}, {y.name}⟩" for w, y in zip(cotangents, results, strict=True)),
+        "received_type": f"tuple[{', '.join('Array' for _ in cotangents)}]",
         "received": tuple_text([one.local for one in cotangents]),
     }

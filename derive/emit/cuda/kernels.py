@@ -13,6 +13,7 @@ from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operan
 from derive.emit.cuda.expressions import scalar
 from derive.emit.cuda.memory import Memory, Place
 from derive.emit.cuda.names import spelled
+from derive.emit.cuda.order import ENDED, SOURCE, Ends, ended_line, source_place
 from derive.emit.cuda.phases import Phase
 from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
@@ -91,6 +92,7 @@ class _Builder:
 
     def build(self) -> Kernel:
         arrays = self.memory.phases
+        self.ends = Ends(self.phase, self.memory)
         found = {one.name: operands(one, arrays) for one in self.stage.sums}
         self.tiled = {name for name, split in found.items() if split is not None}
         kind = "tiled" if self.tiled else "totals" if self.stage.parts else "pointwise"
@@ -197,6 +199,8 @@ class _Builder:
         self.local = {one.name for one in self.stage.sums}
         statements = [block for one in self.stage.equations for block in self._equation(one)]
         stored = [line for one in self.stage.sums if PARTS in one.array.sizes for line in self._store_sum(one)]
+        batch = self.stage.domain[0] if self.stage.domain else None
+        yield Block((), (ended_line(batch),) if batch is not None and SOURCE in self.places else ())
         yield Block((), tuple(f"const Real {name} = {text};" for name, text in self.loads.items()))
         yield Block((), tuple(loops))
         yield from statements
@@ -215,10 +219,23 @@ class _Builder:
             value = spelled(f"{name}{suffix}")
             lines = [f"const Real {value} = {text};"]
             if stored:
-                groups = tuple(axis.indices[-1:] for axis in equation.array.axes)
-                lines.append(f"{self._at(name, groups, label, self.variables, write=True)} = {value};")
+                lines.append(self._store(equation.array, label, value))
             yield Block((*head, *own), tuple(lines))
             head = ()
+
+    def _store(self, array: Array, label: int | None, value: str) -> str:
+        groups = tuple(axis.indices[-1:] for axis in array.axes)
+        place = self._at(array.name, groups, label, self.variables, write=True)
+        previous = self.ends.kept_from(array.name)
+        if previous:
+            value = f"{self._ended(array)} ? {self._at(previous, groups, None, self.variables)} : {value}"
+        unless = f"if (!{self._ended(array)}) " if self.ends.stays(array.name) else ""
+        return f"{unless}{place} = {value};"
+
+    def _ended(self, array: Array) -> str:
+        """The variable that says whether the sequence of this point has ended."""
+        self.places.setdefault(SOURCE, source_place(array.indices[0]))
+        return ENDED
 
     def _name(self, label: int | None, leaf: Form) -> str:
         """The variable of an entry: a sum, an earlier equation's value, or what is loaded for it."""
@@ -230,7 +247,10 @@ class _Builder:
         if name in self.local:
             return spelled(f"{name}{suffix}")
         groups = tuple(group[-1:] for group in leaf.groups)
-        return self._loaded(f"{name}{suffix}", self._fetched(name, groups, own, self.variables))
+        text = self._fetched(name, groups, own, self.variables)
+        if self.ends.is_absent(name):
+            text = f"({self._ended(array)} ? Real(0) : {text})"
+        return self._loaded(f"{name}{suffix}", text)
 
     def _ready(self, name: str, block: int | None) -> str | None:
         """This thread's entry of a sum that all threads of its block have formed together."""
@@ -280,7 +300,9 @@ class _Builder:
         return entry(place.pointer, place.array, groups, place.block if label is None else label, variables)
 
     def _parameters(self, sizes: tuple[str, ...]) -> list[str]:
-        pointers = [f"{'' if name in self.written else 'const '}Real *{name}_" for name in self.places]
+        pointers = [
+            f"{'' if name in self.written else 'const '}{place.number} *{name}_" for name, place in self.places.items()
+        ]
         return pointers + [f"int {size}" if size == LAST_STEP else f"Index {size}" for size in sizes]
 
     def _sizes(self, texts: list[str]) -> Iterator[str]:

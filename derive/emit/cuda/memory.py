@@ -26,6 +26,7 @@ class Place:
         timed: whether it has a piece for every step.
         offset: how many steps later than step t the piece for step t lies.
         optional: whether it may be missing, which means zeros.
+        number: the type of its entries.
     """
 
     pointer: str
@@ -35,6 +36,7 @@ class Place:
     block: int | None = None
     offset: int = 0
     optional: bool = False
+    number: str = "Real"
 
     def at(self, step: str | None) -> str:
         """What the host passes: the address for one step, or for all from the first on."""

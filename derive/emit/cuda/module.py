@@ -106,16 +106,27 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
         *(f"{source}.steps({first})" for source, first in outputs),
         *(f'tape.{name}.one(cache.sizes["T"])' for name in last),
     ]
+    ordered = [
+        *(
+            f'order.taken("{name}", {source}, memory, stream, {first}).whole()'
+            for name, (source, first) in zip(cell.outputs, outputs, strict=True)
+        ),
+        *(f'order.last("{name}", tape.{name}, memory, stream).whole()' for name in last),
+    ]
     single = [*(f"{source}.one({first})" for source, first in outputs), *(f"tape.{name}.one(1)" for name in last)]
     fields = [memory.gradient(COTANGENT + array.name) for array in cell.inputs]
     return {
         "kept_inputs": kept,
         "kept_unpack": ", ".join([*kept, "tape"]) + " = " + ", ".join(f"cache.{name}" for name in [*kept, "tape"]),
-        "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "workspace", "calls"]),
+        "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "order", "workspace", "calls"]),
         "input_names": ", ".join(f"{a.next}0" if a.role == "state" else a.name for a in cell.inputs),
         "result_views": ", ".join(whole),
+        "ordered_results": ordered,
         "step_views": ", ".join(single),
-        "gradient_views": [(name, f"gradients.{name}.whole()") for name in fields],
+        "gradient_views": [
+            (name, f"{name if array.role == 'sequence' else f'gradients.{name}'}.whole()")
+            for array, name in zip(cell.inputs, fields, strict=True)
+        ],
         "step_gradient_views": [
             (COTANGENT + array.name, f"gradients.{name}.{'one(0)' if array.role == 'sequence' else 'whole()'}")
             for array, name in zip(cell.inputs, fields, strict=True)

@@ -14,12 +14,13 @@ _CPP_KEYWORDS = """
     void volatile while xor
 """
 _IN_KERNELS = """
-    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums exp fabs gridDim
-    inside k last_step left_tile own_column own_row part parts power right_tile rows sigmoid tanh threadIdx
+    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums ended exp fabs gridDim
+    inside k last_step left_tile own_column own_row part parts power right_tile rows sigmoid source take_rows tanh
+    threadIdx
 """
 _IN_HOST = """
-    Any T arguments array buffers cache calls driver dtype given gpu gradients np range scratch sizes stream tape t
-    workspace
+    Any T arguments array buffers cache calls counts driver dtype given gpu gradients lengths memory np order range
+    reverse scratch sizes source stream tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
 _BEGINNINGS = ("at_", "sum_")

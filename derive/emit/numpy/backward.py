@@ -15,6 +15,7 @@ from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, loo
 from derive.emit.numpy.axes import Axes
 from derive.emit.numpy.coefficients import CoefficientCode, coefficient_code
 from derive.emit.numpy.lines import constant_names, forward_names, row_names, scratch_buffers, step_name, words
+from derive.emit.numpy.order import ENDING, ENDING_ALL, Last, last_cotangents, without_steps
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
 from derive.emit.storage import Storage
@@ -44,15 +45,23 @@ class Carried:
     """A state's cotangent on its way from one step to the one before.
 
     Attributes:
-        previous, following: the state's names, ``c_prev`` and ``c``.
+        state: the previous state.
         apart: whether the step's result is a matrix product, which must not be written over its own operand
             and which BLAS forms faster column by column.
     """
 
-    previous: str
-    following: str
+    state: Array
     is_output: bool
     apart: bool
+
+    @property
+    def previous(self) -> str:
+        return self.state.name
+
+    @property
+    def following(self) -> str:
+        assert self.state.next is not None
+        return self.state.next
 
     @property
     def seed(self) -> str:
@@ -96,7 +105,9 @@ class _Backward:
         inner, whole = Scratch(), Scratch("tmp_all")
         coefficients = coefficient_code(self.plan, self.storage, self.numbers)
         memory = self._memory()
-        blocks = (*self._arriving(), *self._loop_blocks(inner, memory), *self._leaving(memory))
+        last = [(self._last(carried), carried.gradient) for carried in self.carried if not carried.is_output]
+        ending = last_cotangents([one for one, _ in last])
+        blocks = (*ending, *self._arriving(), *self._loop_blocks(inner, memory), *self._leaving(memory))
         deferred = tuple(self._deferred(e, whole) for e in self.plan.deferred)
         buffers = (
             *coefficients.buffers,
@@ -113,6 +124,7 @@ class _Backward:
             loop=loop_over(self._items(words(blocks)), tuple(b for b in blocks if b.lines), "count"),
             finish=(
                 *(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
+                *without_steps(last),
                 *(f"{name} = buffers.{name}" for name in whole.used),
             ),
             deferred=deferred,
@@ -123,9 +135,8 @@ class _Backward:
         by_name = {equation.name: equation for equation in self.plan.recurrence}
         found = []
         for state in self.plan.cell.having("state"):
-            assert state.next is not None
             form = matrix_form(by_name[COTANGENT + state.name], self.plan)
-            found.append(Carried(state.name, state.next, state.next in self.plan.cell.outputs, form.op == "matmul"))
+            found.append(Carried(state, state.next in self.plan.cell.outputs, form.op == "matmul"))
         return tuple(found)
 
     @cached_property
@@ -236,11 +247,16 @@ class _Backward:
                 comment = f"{state.result} is what reaches {state.following} at step t − 1"
                 yield Block((comment,), (f"copyto({self._carrier(state)}, {state.result})",))
 
+    def _last(self, carried: Carried) -> Last:
+        return Last(carried.state, self._carrier(carried), last_name(carried.following))
+
     def _carrier(self, state: Carried) -> str:
         """The name under which a cotangent goes from one step to the one before."""
         return state.result if state.apart or state.seed in self.stored else state.seed
 
     def _items(self, used: set[str]) -> Iterator[tuple[str, str]]:
+        if ENDING[0] in used:
+            yield ENDING
         for name in self.plan.cell.outputs:
             seed = SEED + name
             if seed in self.direct:
@@ -296,6 +312,8 @@ class _Backward:
         for place, names in shared.items():
             source = place if place.startswith("gradients.") else f"buffers.{place}"
             yield f"{' = '.join(names)} = {source}"
+        if ENDING[0] in used:
+            yield ENDING_ALL
         for name in scratch.used:
             yield f"{name} = buffers.{name}"
         yield from constant_names(self.storage, used)
@@ -317,7 +335,7 @@ class _Backward:
     def _start(self) -> Iterator[str]:
         """The cotangents that reach the last states from outside."""
         for state in self.carried:
-            value = "0" if state.is_output else last_name(state.following)
+            value = "0" if state.is_output else f"0 if order else {last_name(state.following)}"
             place = f"buffers.{state.result}" if state.apart else state.gradient
             yield f"copyto({place}, {value})"
 

@@ -19,6 +19,7 @@ from derive.emit.layout import (
 )
 from derive.emit.numpy.axes import Axes
 from derive.emit.numpy.lines import constant_names, in_step, row_names, scratch_buffers, step_name, words
+from derive.emit.numpy.order import ENDED, ENDED_ALL, kept_states
 from derive.emit.numpy.statements import Compiler, Scratch, Target, is_leaf
 from derive.emit.storage import Storage
 from derive.index import Entry
@@ -121,6 +122,7 @@ class _Forward:
                 yield self._stacked(equation, compiler)
             else:
                 yield self._plain(equation, compiler)
+        yield from kept_states(self.plan.cell.having("state"))
 
     def _declared(self, equation: Equation) -> str:
         """The equation as the cell has it, hoisted terms and all."""
@@ -178,6 +180,8 @@ class _Forward:
 
     def _items(self, blocks: tuple[Block, ...]) -> Iterator[tuple[str, str]]:
         used = words(blocks)
+        if ENDED[0] in used:
+            yield ENDED
         for array in self.plan.cell.having("sequence"):
             if in_step(array) in used:
                 yield in_step(array), array.name
@@ -221,6 +225,8 @@ class _Forward:
     def _setup(self, scratch: Scratch, blocks: tuple[Block, ...]) -> Iterator[str]:
         """Scratch by its name in the loop, and stacked parameters by blocks."""
         used = words(blocks)
+        if ENDED[0] in used:
+            yield ENDED_ALL
         for name in scratch.used:
             yield f"{name} = scratch.{name}"
         for array in self._step_stacks():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from derive.calculus import vjp
@@ -30,8 +30,9 @@ from derive.program import Program
 
 _UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
 _RESERVED = {
-    *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "gradients", "max", "np",
-    "range", "scratch", "sizes", "slice", "steps", "stop", "tape", "workspace", "zip",
+    *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "ended", "ended_all",
+    "ending", "ending_all", "gradients", "lengths", "max", "memory", "np", "order", "range", "reverse", "scratch",
+    "sizes", "slice", "steps", "stop", "tape", "workspace", "zip",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
         **documentation(cell, derived),
         **_step(cell, derived, numbers),
         **sequence_signature(cell),
-        "result_sources": ", ".join(_result_sources(cell)),
+        "result_sources": _result_sources(cell),
         **_forward(forward),
         **_backward(cell, backward, _plain_names(cell, second.upward, second.downward)),
         **_second(cell, second, upward, downward),
@@ -80,11 +81,11 @@ def _step(cell: Program, derived: Program, numbers: Mapping[str, str]) -> dict[s
     }
 
 
-def _result_sources(cell: Program) -> Iterator[str]:
-    """Where the results of ``forward`` are."""
+def _result_sources(cell: Program) -> list[tuple[str, str]]:
+    """The results of ``forward``, and where they are."""
     following = {state.next for state in cell.having("state")}
-    yield from (f"tape.{name}[1:]" if name in following else f"tape.{name}" for name in cell.outputs)
-    yield from (f"tape.{name}[T]" for name in last_states(cell))
+    outputs = [(name, f"tape.{name}[1:]" if name in following else f"tape.{name}") for name in cell.outputs]
+    return [*outputs, *((name, f"tape.{name}[T]") for name in last_states(cell))]
 
 
 def _forward(code: ForwardCode) -> dict[str, object]:
@@ -107,7 +108,7 @@ def _backward(cell: Program, code: BackwardCode, also: Sequence[str]) -> dict[st
     return {
         "backward": code,
         "kept_inputs": kept,
-        "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "workspace", "calls"]),
+        "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "order", "workspace", "calls"]),
         "coefficient_bindings": [
             *_from_cache([*(name for name in kept if name in coefficients), "tape"]),
             *code.coefficients.names,

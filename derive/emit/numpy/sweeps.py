@@ -15,6 +15,16 @@ from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import Block, Buffer, Loop, loop_over, sizes_text
 from derive.emit.numpy.axes import Axes
 from derive.emit.numpy.lines import scratch_buffers
+from derive.emit.numpy.order import (
+    ENDED,
+    ENDED_ALL,
+    ENDING,
+    ENDING_ALL,
+    Last,
+    kept_states,
+    last_cotangents,
+    without_steps,
+)
 from derive.emit.numpy.places import MOVED, SECOND, Places
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
@@ -76,7 +86,8 @@ class _Sweep:
         constant = self._phase(self.sweep.constant, whole, self.places.whole, "rows")
         before = self._phase(self.sweep.before, chunk, self.places.chunk, "rows")
         arriving = () if self.places.upward else tuple(map(self._arriving, self.sweep.carries))
-        loop = (*arriving, *self._phase(self.sweep.loop, inner, self.places.step, "step"))
+        own = self._phase(self.sweep.loop, inner, self.places.step, "step")
+        loop = (*self._ending(), *arriving, *own, *self._ended())
         after = self._phase(self.sweep.after, whole, self.places.whole, "rows")
         in_chunks = [Buffer(array.name, f"chunk, {sizes_text(array)}") for array in self.places.chunked]
         in_chunks += scratch_buffers(chunk, self.plan.batch, "chunk, ")
@@ -142,13 +153,44 @@ class _Sweep:
                 yield f"{carry.leaves}[...] = 0"
             else:
                 given = self._given(carry)
-                yield f"{carry.leaves}[...] = {f'0 if {given} is None else ' if self._is_tangent(carry) else ''}{given}"
+                none = f"order or {given} is None" if self._is_tangent(carry) else "order"
+                yield f"{carry.leaves}[...] = 0 if {none} else {given}"
+        yield (ENDED_ALL if self.places.upward else ENDING_ALL)
 
     def _finish(self) -> Iterator[str]:
         """What is left for the initial states."""
         for carry in self.sweep.carries:
             if not self.places.upward and self._is_tangent(carry):
-                yield f"{SECOND}.{COTANGENT}{self._state(carry)}0[...] = {carry.leaves}"
+                yield f"{self._gradient(carry)}[...] = {carry.leaves}"
+        last = [(one, self._gradient(carry)) for carry, one in self._last().items() if one.optional]
+        yield from without_steps(last)
+
+    def _gradient(self, carry: Carry) -> str:
+        return f"{SECOND}.{COTANGENT}{self._state(carry)}0"
+
+    # -- sequences that end early ------------------------------------------------------------------------------------
+
+    def _ended(self) -> Iterator[Block]:
+        """Upward, a sequence that has ended keeps the tangents of its states."""
+        if self.places.upward and self.sweep.carries:
+            self.places.pairs[ENDED[0]] = f"{ENDED[1]}[steps]"
+            sizes = [self.places.array(carry.arrives).sizes for carry in self.sweep.carries]
+            carries = zip(self.sweep.carries, sizes, strict=True)
+            yield from kept_states([Array(carry.arrives, size, next=carry.leaves) for carry, size in carries])
+
+    def _ending(self) -> Iterator[Block]:
+        """Downward, cotangents of last states come in where their sequences end."""
+        if last := self._last():
+            self.places.pairs[ENDING[0]] = ENDING[1]
+            yield from last_cotangents(list(last.values()))
+
+    def _last(self) -> dict[Carry, Last]:
+        """What comes in for last states, by what carries it."""
+        carries = [] if self.places.upward else [c for c in self.sweep.carries if not self._is_output(c)]
+        return {
+            carry: Last(self.places.array(carry.arrives), carry.leaves, self._given(carry), self._is_tangent(carry))
+            for carry in carries
+        }
 
     # -- what a step of the downward sweep begins with -------------------------------------------------------------
 
