@@ -260,8 +260,8 @@ def forward(
     }
     given = {name: _given(name, value, stream) for name, value in arguments.items()}
     cache = _forward(list(given.values()), _sizes(given, _SHAPES), workspace, stream)
-    tape = cache.tape
-    return tape.h.steps(1), tape.c.one(cache.sizes["T"]), cache
+    tape, T = cache.tape, cache.sizes["T"]
+    return tape.h.steps(1), tape.c.one(T), cache
 
 
 def backward(
