@@ -16,7 +16,7 @@ import numpy as np
 
 from derive.cells import CELLS
 from tests.example_cells import ALL
-from tests.modules import Sizes, files, module, relative_error, shape
+from tests.modules import Sizes, files, in_domain, module, relative_error, shape
 
 Order = Mapping[str, Any]
 """The arguments ``lengths`` and ``reverse`` of ``forward``."""
@@ -58,7 +58,7 @@ def scaled_arguments(name: str, sizes: Sizes, dtype: Any = np.float64, seed: int
         value = chance.standard_normal(shape(array, sizes, whole=True))
         if array.role == "parameter" and value.ndim == 2:
             value /= max(1, value.shape[0]) ** 0.5
-        found.append(value.astype(dtype))
+        found.append(in_domain(name, array, value).astype(dtype))
     return found
 
 

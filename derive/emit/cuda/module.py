@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from derive.calculus import COTANGENT, vjp
+from derive.calculus import COTANGENT
 from derive.emit.cuda.buffers import backward_buffers, forward_buffers
 from derive.emit.cuda.comments import backward_comments, forward_comments
 from derive.emit.cuda.kernels import Comments, Kernel, kernel
@@ -17,9 +17,11 @@ from derive.emit.signature import (
     backward_texts,
     columns,
     documentation,
+    functions_in,
     last_states,
     sequence_signature,
     step_signature,
+    with_backward,
 )
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
@@ -58,7 +60,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     Raises:
         CellError: for a name that generated code needs itself, or a cell whose arrays have no place in CUDA.
     """
-    derived = vjp(cell)
+    derived = with_backward(cell)
     check_names(derived)
     plan = schedule(cell)
     phases = Phases(plan, Storage(plan))
@@ -68,6 +70,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
         **documentation(cell, derived),
         **step_signature(cell, derived),
         **sequence_signature(cell),
+        "functions": functions_in((cell, derived), without={"exp", "log", "sqrt", "tanh"}),  # C++ has these
         "backward_equations": columns(backward_texts(cell, derived, numbers)),
         "phases": [one for one in code.values() if one.launches],
         **code,
@@ -89,10 +92,14 @@ def _phase(phase: Phase, memory: Memory, comments: Comments) -> PhaseCode:
 
 
 def _named(phase: Phase, memory: Memory) -> Iterator[tuple[str, Stage]]:
-    """The stages with their kernels' names: of several in a phase, each is named after its first result."""
-    for stage in phase.stages:
-        stored = [array.name for array in stage.produced if array.name in memory.phases.in_memory]
-        yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{stored[0]}"), stage
+    """The stages with their kernels' names: of several in a phase, each is named after its first result.
+
+    A stage whose results nobody reads is none.
+    """
+    stored = [[a.name for a in stage.produced if a.name in memory.phases.in_memory] for stage in phase.stages]
+    for stage, names in zip(phase.stages, stored, strict=True):
+        if names:
+            yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{names[0]}"), stage
 
 
 def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str, object]:
@@ -104,7 +111,7 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
     outputs = [(f"tape.{name}", int(name in following)) for name in cell.outputs]
     whole = [
         *(f"{source}.steps({first})" for source, first in outputs),
-        *(f'tape.{name}.one(cache.sizes["T"])' for name in last),
+        *(f"tape.{name}.one(T)" for name in last),
     ]
     ordered = [
         *(
