@@ -582,7 +582,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dr(
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dy(
     const Real *dC_, const Real *a_, const Real *k_, const Real *d_next_h_, const Real *o_, const Real *z_,
-    Real *dy_, const Real *y_, Real *do_, const Real *dn_, const Real *i_, Real *dk_, Real *da_sum_2_,
+    Real *dy_, const Real *y_, Real *do_, const Real *dn_, const Real *i_, Real *dk_, Real *da_sum_,
     Index H, Index rows)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
@@ -599,9 +599,9 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dy(
     Real sum_dk_sum = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
         sum_dk_sum += dC_[at_n * H * H + at_h2 * H + at_h] * a_[at_n * 4 * H + 2 * H + at_h2];
-    Real sum_da_sum_2 = 0;
+    Real sum_da_sum = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_2 += dC_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
+        sum_da_sum += dC_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
     // dy = d_next_h ⊙ o / z
     const Real dy = d_next_h * o / z;
     dy_[at_n * H + at_h] = dy;
@@ -613,14 +613,14 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dy(
     // dk = dn ⊙ i + dk_sum ⊙ i
     const Real dk = dn * i + dk_sum * i;
     dk_[at_n * H + at_h] = dk;
-    // da_sum_2 = Σ_h′ dC ⊙ k
-    const Real da_sum_2 = sum_da_sum_2;
-    da_sum_2_[at_n * H + at_h] = da_sum_2;
+    // da_sum = Σ_h′ dC ⊙ k
+    const Real da_sum = sum_da_sum;
+    da_sum_[at_n * H + at_h] = da_sum;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     const Real *dy_, const Real *C_, const Real *dr_, const Real *n_, Real *da_, const Real *dk_,
-    const Real *da_sum_2_, const Real *i_, const Real *do_, const Real *o_, Index H, Index rows)
+    const Real *da_sum_, const Real *i_, const Real *do_, const Real *o_, Index H, Index rows)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < rows * H))
@@ -630,21 +630,21 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     const Real dr = dr_[at_n];
     const Real n = n_[at_n * H + at_h];
     const Real dk = dk_[at_n * H + at_h];
-    const Real da_sum_2 = da_sum_2_[at_n * H + at_h];
+    const Real da_sum = da_sum_[at_n * H + at_h];
     const Real i = i_[at_n];
     const Real do_t = do_[at_n * H + at_h];
     const Real o = o_[at_n * H + at_h];
-    Real sum_da_sum = 0;
+    Real sum_da_sum_2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum += dy_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
-    // da_sum = Σ_h′ C ⊙ dy
-    const Real da_sum = sum_da_sum;
-    // da = [dr ⊙ n + da_sum, dk / sqrt(H), da_sum_2 ⊙ i, do ⊙ o ⊙ (1 − o)]
-    const Real da_q = dr * n + da_sum;
+        sum_da_sum_2 += dy_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
+    // da_sum_2 = Σ_h′ C ⊙ dy
+    const Real da_sum_2 = sum_da_sum_2;
+    // da = [dr ⊙ n + da_sum_2, dk / sqrt(H), da_sum ⊙ i, do ⊙ o ⊙ (1 − o)]
+    const Real da_q = dr * n + da_sum_2;
     da_[at_n * 4 * H + at_h] = da_q;
     const Real da_k = dk / sqrt(Real(H));
     da_[at_n * 4 * H + H + at_h] = da_k;
-    const Real da_v = da_sum_2 * i;
+    const Real da_v = da_sum * i;
     da_[at_n * 4 * H + 2 * H + at_h] = da_v;
     const Real da_o = do_t * o * (1 - o);
     da_[at_n * 4 * H + 3 * H + at_h] = da_o;

@@ -173,7 +173,7 @@ class _Buffers:
         self.dy = _empty((T, N, H), dtype)
         self.do = _empty((T, N, H), dtype)
         self.dk = _empty((T, N, H), dtype)
-        self.da_sum_2 = _empty((T, N, H), dtype)
+        self.da_sum = _empty((T, N, H), dtype)
         self.da = _empty((T, N, 4 * H), dtype)
         self.dw_i_parts = _empty((_parts(T * N, D), D), dtype)
         self.dw_f_parts = _empty((_parts(T * N, D), D), dtype)
@@ -556,12 +556,12 @@ def _backward(
     )
     gpu.prepare("backward_after_dy", T * N * H, stream=stream)(
         buffers.dC.at(0), tape.a.at(0), tape.k.at(0), dh.at(0), tape.o.at(0), tape.z.at(0), buffers.dy.at(0),
-        tape.y.at(0), buffers.do.at(0), buffers.dn.at(0), tape.i.at(0), buffers.dk.at(0),
-        buffers.da_sum_2.at(0), H, T * N
+        tape.y.at(0), buffers.do.at(0), buffers.dn.at(0), tape.i.at(0), buffers.dk.at(0), buffers.da_sum.at(0),
+        H, T * N
     )
     gpu.prepare("backward_after_da", T * N * H, stream=stream)(
         buffers.dy.at(0), tape.C.at(1), buffers.dr.at(0), tape.n.at(1), buffers.da.at(0), buffers.dk.at(0),
-        buffers.da_sum_2.at(0), tape.i.at(0), buffers.do.at(0), tape.o.at(0), H, T * N
+        buffers.da_sum.at(0), tape.i.at(0), buffers.do.at(0), tape.o.at(0), H, T * N
     )
     gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
         buffers.da.at(0), W.at(0), buffers.ds_sum.at(0), w_f.at(0), buffers.da_i.at(0), w_i.at(0),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sympy import KroneckerDelta
 
 from derive.errors import CellError
-from derive.index import Entry, Sigma, dims
+from derive.index import Entry, KroneckerDelta, Sigma, dims
 from derive.plan.coefficients import operations
 from derive.plan.schedule import Schedule, names_in, schedule
 from derive.plan.steps import check_steps

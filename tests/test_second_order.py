@@ -18,7 +18,7 @@ SEEDS = range(12)
 
 def given(name: str, sizes: dict[str, int] = SMALL) -> tuple[Arrays, Arrays]:
     """Arguments and cotangents."""
-    args = [0.5 * one for one in arguments(name, sizes)]
+    args = [np.asarray(0.5 * one) for one in arguments(name, sizes)]
     return args, cotangents_for(module(name).forward(*args))
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sympy import Expr, Function, KroneckerDelta, Mul
+from sympy import Expr, Function, Mul
 
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Sigma
 from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
 from derive.tensor import Size

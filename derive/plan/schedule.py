@@ -16,7 +16,7 @@ from sympy import Add
 
 from derive.calculus import COTANGENT, vjp
 from derive.errors import CellError
-from derive.index import Entry, Sigma
+from derive.index import Entry, Sigma, entries
 from derive.plan.coefficients import split_coefficients
 from derive.plan.lift import lift, lift_backward
 from derive.program import Array, Equation, Program
@@ -88,6 +88,7 @@ def batch_of(cell: Program) -> str:
 
 
 @lru_cache
+@lru_cache  # NumPy and CUDA are printed from the same plan
 def schedule(cell: Program) -> Schedule:
     """Plan a cell.
 
@@ -144,7 +145,7 @@ def descendants(names: Iterable[str], equations: Iterable[Equation]) -> set[str]
     reached = set(names)
     found = set()
     for equation in equations:
-        if any(entry.name in reached for entry in equation.value.atoms(Entry)):
+        if any(entry.name in reached for entry in entries(equation.value)):
             reached.add(equation.name)
             found.add(equation.name)
     return found
@@ -155,10 +156,10 @@ def ancestors(names: Iterable[str], equations: Iterable[Equation]) -> set[str]:
     needed = set(names)
     for equation in reversed(tuple(equations)):
         if equation.name in needed:
-            needed |= {entry.name for entry in equation.value.atoms(Entry)}
+            needed |= {entry.name for entry in entries(equation.value)}
     return needed
 
 
 def names_in(equations: Iterable[Equation]) -> set[str]:
     """The arrays that right sides mention."""
-    return {entry.name for equation in equations for entry in equation.value.atoms(Entry)}
+    return {entry.name for equation in equations for entry in entries(equation.value)}

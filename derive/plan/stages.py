@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr, Integer
+from sympy import Integer
 
-from derive.index import Entry, Index
+from derive.index import Entry, Index, entries
 from derive.plan.sums import Sum, block_index, points
 from derive.program import Array, Equation
 
@@ -68,10 +68,9 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
     return levels
 
 
-def reads(one: Equation | Sum) -> list[Entry]:
+def reads(one: Equation | Sum) -> tuple[Entry, ...]:
     """The entries on the right side, in a stable order."""
-    expr: Expr = one.body if isinstance(one, Sum) else one.value
-    return sorted(expr.atoms(Entry), key=str)
+    return entries(one.body if isinstance(one, Sum) else one.value)
 
 
 def same_point(entry: Entry, user: Equation | Sum, produced: Mapping[str, Equation | Sum]) -> bool:
