@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
 
-from sympy import Function, Rational
+from sympy import Function, Integer, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
@@ -45,7 +45,7 @@ from derive.notes.syntax import (
     split_time,
     walk,
 )
-from derive.tensor import Tensor, concatenate, diagonal, each_part, elementwise, join, outer
+from derive.tensor import Tensor, axis, concatenate, diagonal, each_part, elementwise, join, outer
 
 MOST_MEANINGS = 64
 
@@ -96,6 +96,7 @@ class Reader:
         adjoints: symbols whose differential is something else than the cotangent of what they stand for.
         defined: symbols that the notes define themselves.
         ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
+        share: a reader on two steps to which a parameter's cotangent is what step t alone gives to it.
         last: a reader on the last step, for formulas that mention step T.
         variable: in a rule such as dσ = σ(1 − σ), the variable that every function is taken of.
         direct: where the notes tell the loss of one step from the whole, what ∂L_t/∂ of a symbol is.
@@ -113,6 +114,7 @@ class Reader:
     adjoints: Mapping[str, Tensor] = field(default_factory=dict)
     defined: Mapping[str, Tensor] = field(default_factory=dict)
     ahead: Reader | None = None
+    share: Reader | None = None
     last: Reader | None = None
     variable: Tensor | None = None
     direct: Mapping[str, Tensor] = field(default_factory=dict)
@@ -137,8 +139,11 @@ class Reader:
             NotesError: for a symbol that is not declared.
         """
         if node not in self._read:
-            self._read[node] = _that_fit(self._attempts(node))
+            self._read[node] = self._meanings(node)
         return self._read[node]
+
+    def _meanings(self, node: Node) -> list[Tensor]:
+        return _that_fit(self._attempts(node))
 
     def function(self, node: Node) -> type[Function] | None:
         """The function that a symbol names, if it names one."""
@@ -187,9 +192,15 @@ class Reader:
             raise NotesError(f"the cotangent of {symbol.name!r} is not part of the derivation")
         tensor = self.symbols[symbol.name]
         swapped = {entry: Entry(self._cotangent_name(entry.name), *entry.indices) for entry in tensor.expr.atoms(Entry)}
-        # A bias stands for every column, its gradient does not.
-        axes = tuple(axis for axis in tensor.axes if set(axis.indices) & tensor.expr.free_symbols)
-        return Tensor(tensor.expr.xreplace(swapped), axes)
+        # A bias stands for every column of a batch, its gradient does not; beside single vectors it is one of them.
+        axes = tuple(one for one in tensor.axes if set(one.indices) & tensor.expr.free_symbols)
+        vector = self.many is None and len(axes) == 1 and self._is_parameter(tensor)
+        single = (axis(Integer(1)),) if vector else ()
+        return Tensor(tensor.expr.xreplace(swapped), (*axes, *single) if self.columns else (*single, *axes))
+
+    def _is_parameter(self, tensor: Tensor) -> bool:
+        arrays = self.ground.program.arrays
+        return all(arrays[entry.name].role == "parameter" for entry in tensor.expr.atoms(Entry))
 
     def _cotangent_name(self, name: str) -> str:
         found = [mark + name for mark in (COTANGENT, SEED) if mark + name in self.ground.program.arrays]
@@ -360,8 +371,8 @@ def _fail(error: ShapeError) -> Tensor:
 def _sliced(tensor: Tensor, bounds: Slice) -> Tensor:
     """The block that a slice cuts out of a stacked or joined axis."""
     start = bounds.start[0] if bounds.start else 0
-    for axis in tensor.axes:
-        size = axis.size
+    for one in tensor.axes:
+        size = one.size
         if isinstance(size, Stack | Joined):
             number = len(size.labels if isinstance(size, Stack) else size.dims)
             stop = bounds.stop[0] if bounds.stop else (number if isinstance(size, Stack) else max(start + 1, number))

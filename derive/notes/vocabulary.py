@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sympy import Add, Expr, Function
 
@@ -16,11 +16,12 @@ from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
 from derive.notes.interpretation import NET, Interpretation
 from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
+from derive.notes.shift import has_time, mentions_next
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.program import Program
 from derive.tensor import Tensor
-from derive.unroll import NEXT, backward_through_time
+from derive.unroll import NEXT, SHARE, backward_through_time, shares
 
 _BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
 
@@ -57,20 +58,20 @@ class Vocabulary:
 
     @cached_property
     def ground(self) -> Ground:
-        return Ground(vjp(self.cell), self.proving)
+        return _ground(self.cell, self.proving, vjp)
 
     @cached_property
     def ground_ahead(self) -> Ground:
-        return Ground(backward_through_time(self.cell), self.proving)
+        return _ground(self.cell, self.proving, backward_through_time)
 
     @cached_property
     def ground_ahead_indirect(self) -> Ground:
         """Two steps, of which the loss reads the states of the second alone."""
-        return Ground(backward_through_time(self.cell, direct=False), self.proving)
+        return _ground(self.cell, self.proving, _indirectly)
 
     @cached_property
     def ground_at_the_end(self) -> Ground:
-        return Ground(vjp(self.cell, outputs=self.cell.outputs), self.proving)
+        return _ground(self.cell, self.proving, _at_the_end)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +164,11 @@ class Vocabulary:
         return any(name.endswith("_t+1") for name in self.names)
 
     @cached_property
+    def shifted(self) -> bool:
+        """Whether something of all steps, a gradient, is said with the next step."""
+        return any(mentions_next(claim.right) and not has_time(claim.left) for claim in self.claims)
+
+    @cached_property
     def two_sources(self) -> bool:
         """Whether what comes from the loss and what comes from the next step are told apart."""
         return (
@@ -207,8 +213,9 @@ class Vocabulary:
     def reader(self, interpretation: Interpretation) -> Reader:
         """The reader under an interpretation, with one that knows step t + 1 and one for the last step beside it."""
         ahead = self._ahead(interpretation) if self.two_sources else None
+        share = self._share(interpretation) if ahead and interpretation.direct and self.shifted else None
         last = self._at_the_end(interpretation) if any(name.endswith("_T") for name in self.names) else None
-        return replace(self._now(interpretation), ahead=ahead, last=last)
+        return replace(self._now(interpretation), ahead=ahead, share=share, last=last)
 
     def _at_the_end(self, how: Interpretation) -> Reader:
         """The reader of the last step, which no later one reaches."""
@@ -232,7 +239,16 @@ class Vocabulary:
         yield from ((name, tensor) for name, tensor in self.symbols.items() if split_time(name)[1] is None)
 
     def _ahead(self, how: Interpretation) -> Reader:
-        ground = self.ground_ahead if how.direct else self.ground_ahead_indirect
+        return self._on_two_steps(self.ground_ahead if how.direct else self.ground_ahead_indirect, how)
+
+    def _share(self, how: Interpretation) -> Reader:
+        """The reader of two steps to which a parameter's cotangent is what step t alone gives to it."""
+        ground = _ground(self.cell, self.proving, shares)
+        reader = self._on_two_steps(ground, how)
+        own = {name: _shared(tensor, ground.program) for name, tensor in self.symbols.items()}
+        return replace(reader, adjoints={**reader.adjoints, **_present(own)})
+
+    def _on_two_steps(self, ground: Ground, how: Interpretation) -> Reader:
         program = ground.program
         later = {
             f"{name.removesuffix('_t')}_t+1": _renamed(tensor, program)
@@ -307,6 +323,20 @@ class Vocabulary:
         return reader.cotangent(Symbol((0, 0), name + time)) if name + time in reader.symbols else None
 
 
+@lru_cache(maxsize=64)
+def _ground(cell: Program, proving: bool, derived: Callable[[Program], Program]) -> Ground:
+    """The ground of a derivation, which all readings of a document share."""
+    return Ground(derived(cell), proving) if not proving else replace(_ground(cell, False, derived), proving=True)
+
+
+def _indirectly(cell: Program) -> Program:
+    return backward_through_time(cell, direct=False)
+
+
+def _at_the_end(cell: Program) -> Program:
+    return vjp(cell, outputs=cell.outputs)
+
+
 def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
@@ -346,6 +376,15 @@ def _marked(tensor: Tensor, mark: str, program: Program) -> Tensor | None:
 def _renamed(tensor: Tensor, program: Program) -> Tensor | None:
     """A quantity one step later, if the program has it."""
     return _swapped(tensor, {entry: entry.name + NEXT for entry in tensor.expr.atoms(Entry)}, program)
+
+
+def _shared(tensor: Tensor, program: Program) -> Tensor | None:
+    """What step t alone gives to a parameter's cotangent; None for what is no parameter."""
+    names = {entry: COTANGENT + entry.name + SHARE for entry in tensor.expr.atoms(Entry)}
+    found = _swapped(tensor, names, program)
+    if found is None:
+        return None
+    return Tensor(found.expr, tuple(axis for axis in found.axes if set(axis.indices) & found.expr.free_symbols))
 
 
 def _swapped(tensor: Tensor, names: Mapping[Entry, str], program: Program) -> Tensor | None:

@@ -17,7 +17,8 @@ from derive.notes.document import Document, Passage
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.settings import checked
-from derive.verify.check import Verdict, holds, judge_statement, not_understood
+from derive.verify.check import Verdict, judge_statement, not_understood
+from derive.verify.horizon import holds
 from derive.verify.readings import choose_reading
 
 Finding = Literal["holds", "holds_under_reading", "wrong", "not_understood", "undecided"]

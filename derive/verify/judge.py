@@ -38,6 +38,7 @@ from derive.notes.syntax import (
 )
 from derive.program import Array, Program
 from derive.tensor import Tensor, elementwise, shape_text
+from derive.unroll import SHARE
 from derive.verify.update import update_due
 
 _PASSED_ON = "it is read as what is passed on to the step before"
@@ -130,11 +131,14 @@ def from_outside(due: Tensor, reader: Reader) -> bool:
 
 
 def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
-    """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
-    if not _is_gradient(kind, due, reader):
+    """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}.
+
+    A reader that knows step t + 1 itself reads it as it stands.
+    """
+    if not is_gradient(kind, due, reader):
         return claim
     right = _without_sums(claim.right, reader)
-    return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
+    return replace(claim, right=one_step_earlier(right) if mentions_next(right) and reader.ahead else right)
 
 
 def _without_sums(node: Node, reader: Reader) -> Node:
@@ -153,18 +157,30 @@ def sums_over_time(node: Node, reader: Reader) -> bool:
 
 def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str, ...]:
     """A complaint if a parameter's gradient lacks the sum over the steps that the notes write elsewhere."""
-    if not reader.summed or not _is_gradient(kind, due, reader) or has_time(claim.left):
+    if not is_gradient(kind, due, reader):
         return ()
-    summed = any(sums_over_time(node, reader) for node in walk(claim.right))
-    whole = any(has_time(node) for node in walk(claim.right)) and not summed
-    return ("the sum over t is missing",) if whole else ()
+    sums = [node for node in walk(claim.right) if isinstance(node, SumOver) and sums_over_time(node, reader)]
+    if any(_is_of_all_steps(part, reader) for node in sums for part in walk(node.body)):
+        return ("the sum over t is of what is of all steps already",)
+    whole = reader.summed and not has_time(claim.left) and any(has_time(node) for node in walk(claim.right))
+    return ("the sum over t is missing",) if whole and not sums else ()
 
 
-def _is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
+def is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
     """Whether a claim is on a parameter's cotangent."""
-    parameters = {COTANGENT + array.name for array in reader.ground.program.having("parameter")}
+    names = {array.name for array in reader.ground.program.having("parameter")}
+    parameters = {COTANGENT + name + own for name in names for own in ("", SHARE)}
     entries = due.expr.atoms(Entry)
     return kind == "cotangent" and bool(entries) and all(entry.name in parameters for entry in entries)
+
+
+def _is_of_all_steps(node: Node, reader: Reader) -> bool:
+    """Whether a formula is the whole gradient of a parameter."""
+    of = node.of if isinstance(node, Differential) else None
+    try:
+        return isinstance(of, Symbol) and is_gradient("cotangent", reader.cotangent(of), reader)
+    except NotesError:
+        return False
 
 
 def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:

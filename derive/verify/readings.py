@@ -17,7 +17,7 @@ from derive.notes.settings import Settings
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.notes.vocabularies import vocabularies
 from derive.notes.vocabulary import Vocabulary, bare_cotangents
-from derive.verify.check import holds, symbol_names
+from derive.verify.horizon import holds, symbol_names
 
 Change = Callable[[Interpretation], Interpretation]
 Judge = Callable[[Interpretation], tuple[bool, ...]]
