@@ -22,7 +22,7 @@ _SPELLED: dict[str, type[Function]] = {
 _OPEN_WORDS = {"relu", "ReLU", "softplus", "softsign", "elu", "act", "activation"}
 _OPEN_LETTERS = {"f", "g", "h", "\\phi", "\\varphi", "\\psi", "\\sigma", "\\rho", "\\Phi", "\\Psi"}
 
-KNOWN = dict(_SPELLED) | {word: opaque(word) for word in sorted(_OPEN_WORDS)}
+KNOWN = dict(_SPELLED) | {word: FUNCTIONS.get(word.lower(), opaque(word)) for word in sorted(_OPEN_WORDS)}
 
 
 def open_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
 
-from sympy import Function, Integer, Rational
+from sympy import Expr, Function, Integer, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
@@ -166,11 +166,12 @@ class Reader:
         return found
 
     def is_loss(self, numerator: Node) -> bool:
-        """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing else."""
+        """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing that varies."""
         if not is_loss(numerator):
             return False
         (name,) = (part.name for part in walk(numerator) if isinstance(part, Symbol))
-        return name not in self.symbols and name not in self.defined
+        constant = name in self.symbols and self._is_parameter(self.symbols[name])
+        return name not in self.defined and (name not in self.symbols or constant)
 
     def quantity(self, name: str) -> Tensor:
         """The tensor of a symbol."""
@@ -272,13 +273,22 @@ class Reader:
         elif isinstance(function, Symbol) and function.name == "diag":
             yield from self._each(diagonal, node.argument)
         elif isinstance(function, Differential):
-            yield from self._each(partial(elementwise, partial(derivative, self._known(function.of))), node.argument)
+            kind = self._known(function.of)
+            yield from self._each(partial(elementwise, partial(self._derivative, kind)), node.argument)
         elif self.variable is not None and any(part == function for part in walk(node.argument)):
             # σ(1 − σ) with σ standing for its own value: a product, written like an application.
             bare = elementwise(self._known(function), self.variable)
             yield from self._each(lambda one: bare * one, node.argument)
         else:
             yield from self._each(partial(elementwise, self._known(function)), node.argument)
+
+    def _derivative(self, kind: type[Function], at: Expr) -> Expr:
+        """f′(at); relu′ of a relu's value is that of its argument, since both are positive or neither is."""
+        if kind.__name__.lower() == "relu":
+            definition = self.ground.program.definitions.get(at.name) if isinstance(at, Entry) else None
+            value = definition.at(at.indices) if definition else at
+            at = value.args[0] if isinstance(value, kind) else at
+        return derivative(kind, at)
 
     def _known(self, node: Node) -> type[Function]:
         kind = self.function(node)

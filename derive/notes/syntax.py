@@ -170,6 +170,12 @@ def juxtaposed_first(node: Product) -> Product:
     return Product(node.span, factors, tuple(signs))
 
 
+def symbol_below(node: Node) -> str | None:
+    """The symbol that a formula is, or is the differential of."""
+    inner = node.of if isinstance(node, Differential) else node
+    return inner.name if isinstance(inner, Symbol) else None
+
+
 _TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 0, "T": 2}
 
 

@@ -29,7 +29,7 @@ from derive.tensor import Tensor
 from derive.verify.compose import Composition, compose
 from derive.verify.counterexample import Counterexample, counterexample
 from derive.verify.horizon import placed, settled
-from derive.verify.judge import Judgement, bare, coefficient, definition, judge
+from derive.verify.judge import Judgement, Kind, bare, coefficient, definition, judge
 from derive.verify.repair import repair
 from derive.verify.spelling import spelled_by
 
@@ -46,6 +46,8 @@ class Verdict:
         correction: the corrected claim in the notes' own LaTeX.
         gives, uses: the array or block that it is about, and those that its right side mentions.
         states: all that it is about, if its left side is made of several.
+        kind: what kind of claim it is.
+        unmended: whether it is wrong, and no single edit mends it; ``misfit`` if already its shapes fit in no way.
     """
 
     statement: Statement
@@ -62,6 +64,9 @@ class Verdict:
     gives: str | None = None
     uses: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
+    kind: Kind | None = None
+    unmended: bool = False
+    misfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
     reader, written = settled(claim, reader)
     meant = parse_claim(statement.reading, reader.grammar) if statement.reading else claim
     read = judge(meant, reader) if statement.reading else written
-    difference, correction, example = None, None, None
+    difference, correction, example, edit = None, None, None, None
     if written.holds is False:
         edit = repair(claim, reader, _terms(written, reader))
         difference = edit.sentence if edit else _without_edit(written, reader)
@@ -181,6 +186,9 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
         uses=_mentioned(written.stated) if written.stated else frozenset(),
         states=_mentioned(written.due) if written.kind in {"forward", "cotangent"} else frozenset(),
+        kind=written.kind,
+        unmended=written.holds is False and edit is None,
+        misfit=written.holds is False and edit is None and not written.fits,
     )
     return verdict, kept
 

@@ -145,6 +145,8 @@ def _left(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
         start = node.span[0]
         sentence = f"{plain(node)} should be d {plain(node)}: the d is missing"
         yield Edit(1, _replaced(claim.text, (start, start), "d"), sentence)
+    if isinstance(node, Concatenation):
+        yield from _swaps(claim.text, node.parts)
     if isinstance(node, Symbol | Differential | Quotient):
         for word in words:
             sentence = f"{plain(node)} should be {word.text}: the right side is what is due for {word.text}"

@@ -9,11 +9,12 @@ from typing import Literal
 
 from sympy import Expr, S
 
-from derive.calculus import COTANGENT
+from derive.calculus import COTANGENT, SEED
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import is_opaque
 from derive.index import Entry
+from derive.notes.derived import marked
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
@@ -25,6 +26,7 @@ from derive.notes.syntax import (
     Differential,
     Negative,
     Node,
+    Product,
     Quotient,
     Shaped,
     Sum,
@@ -34,6 +36,7 @@ from derive.notes.syntax import (
     children,
     rebuilt,
     split_time,
+    symbol_below,
     walk,
 )
 from derive.program import Array, Program
@@ -56,6 +59,7 @@ class Judgement:
         stated: the meaning of the right side that holds, or the first one.
         shapes: complaints about shapes; with any the claim fails, whatever its entries.
         remarks: harmless peculiarities, e.g. (4H, 1) for (4H,).
+        fits: whether the right side has a shape at all, and it is the one that is due.
     """
 
     kind: Kind
@@ -66,6 +70,7 @@ class Judgement:
     ground: Ground
     shapes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    fits: bool = True
 
 
 def bare(node: Node) -> Node:
@@ -84,7 +89,9 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
         claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
     kind, reader, due = target(claim, reader)
-    passed_on = passed_to_the_step_before(claim.left, due, reader)
+    added_to = _added_to(claim, reader)
+    reader, due = added_to or (reader, due)
+    passed_on = None if added_to else passed_to_the_step_before(claim.left, due, reader)
     due = passed_on or due
     if kind == "cotangent" and from_outside(due, reader) and not has_upstream(claim.right, reader):
         raise NotesError("what comes from the loss is given to the cell, there is nothing to derive it from")
@@ -96,7 +103,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     try:
         meanings = reader.meanings(claim.right)
     except ShapeError as error:
-        return Judgement(kind, False, "exact", due, None, reader.ground, (str(error), *complaints), remarks)
+        return Judgement(kind, False, "exact", due, None, reader.ground, (str(error), *complaints), remarks, False)
     outcome = Judgement(kind, False, "exact", due, meanings[0], reader.ground, complaints, remarks)
     undecided = None
     for stated in meanings:
@@ -106,8 +113,19 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
         if decision.equal is None:
             undecided = replace(outcome, holds=None, method="none", stated=stated)
     if not any(_fits(due, stated) for stated in meanings) and kind != "jacobian":
-        return replace(outcome, shapes=(mismatch(due, meanings[0]), *complaints))
+        return replace(outcome, shapes=(mismatch(due, meanings[0]), *complaints), fits=False)
     return undecided or outcome
+
+
+def _added_to(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
+    """For a loop's dc = dc + …, a reader of the right side, where dc is what reaches c from outside, and all of dc."""
+    left = bare(claim.left)
+    name = symbol_below(left) if isinstance(left, Differential) else None
+    if name is None or name not in reader.symbols or not isinstance(claim.right, Sum) or left not in claim.right.terms:
+        return None
+    program = reader.ground.program
+    whole, outside = (marked(reader.symbols[name], mark, program) for mark in (COTANGENT, SEED))
+    return (replace(reader, adjoints={**reader.adjoints, name: outside}), whole) if whole and outside else None
 
 
 def defines_loss(left: Node, reader: Reader) -> bool:
@@ -138,14 +156,22 @@ def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
     if not is_gradient(kind, due, reader):
         return claim
     right = _without_sums(claim.right, reader)
-    return replace(claim, right=one_step_earlier(right) if mentions_next(right) and reader.ahead else right)
+    return replace(claim, right=_shifted(right) if reader.ahead else right)
+
+
+def _shifted(node: Node) -> Node:
+    """The terms of a sum over the steps that mention step t + 1, one step earlier."""
+    if isinstance(node, Sum | Negative):
+        return rebuilt(node, _shifted)
+    return one_step_earlier(node) if mentions_next(node) else node
 
 
 def _without_sums(node: Node, reader: Reader) -> Node:
     """The formula with its sums over the steps left out where it is linear in them."""
     if isinstance(node, SumOver) and sums_over_time(node, reader):
         return node.body
-    if isinstance(node, Sum | Negative | Transpose | SumOver):
+    constant = isinstance(node, Product) and sum(map(has_time, node.factors)) == 1
+    if isinstance(node, Sum | Negative | Transpose | SumOver) or constant:
         return rebuilt(node, lambda child: _without_sums(child, reader))
     return node
 
