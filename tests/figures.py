@@ -22,7 +22,8 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
 from derive.notes.settings import checked
-from derive.verify.check import holds, judge_statement
+from derive.verify.check import judge_statement
+from derive.verify.horizon import holds
 from derive.verify.readings import choose_reading
 from tests.note_edits import Mutant, mutants, rewritings
 from tests.note_formulas import Claim, Formula

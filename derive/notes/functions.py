@@ -38,6 +38,16 @@ def open_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:
     return {n: opaque(n) for n, applied in used.items() if applied and n not in KNOWN and _may_be_function(n)}
 
 
+def named_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:
+    """Letters that stand for a function that is known: φ = tanh."""
+    found: dict[str, type[Function]] = {}
+    for claim in claims:
+        match claim.left, claim.right:
+            case Symbol(name=name), Symbol(name=known) if known in KNOWN and name not in KNOWN:
+                found[name] = KNOWN[known]
+    return found
+
+
 def defined_functions(claims: Iterable[Claim], functions: Mapping[str, type[Function]]) -> dict[str, type[Function]]:
     """Functions that the claims say to be others: g(x) = tanh(x)."""
     same: dict[str, str] = {}

@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from derive.errors import NotesError
+from derive.notes.indices import without_indices
 from derive.notes.scripts import sum_range
 from derive.notes.shapes import SHAPE, SHAPE_ROW, shape_of, with_shapes
 from derive.notes.symbols import MOST_NESTED, TRANSPOSES, Grammar, Symbols
@@ -66,7 +67,7 @@ def parse_claim(text: str, grammar: Grammar) -> Claim:
     parser.expect("=")
     right = parser.side()
     parser.end()
-    claim = Claim(left, right, formula)
+    claim = without_indices(Claim(left, right, formula), grammar.indices)
     return with_shapes(claim, [shape_of(shape) for shape in shapes]) if shapes else claim
 
 

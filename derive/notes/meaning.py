@@ -22,7 +22,7 @@ from derive.index import Dim, Entry, Joined, Stack
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import is_loss
 from derive.notes.jacobian import Jacobian, contracted, local_jacobian
-from derive.notes.places import place
+from derive.notes.places import place, symbol_latex
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
     Applied,
@@ -105,7 +105,8 @@ class Reader:
         summed: whether the notes write gradients of parameters as sums over the steps.
         grammar: what the parser of the notes has to know.
         familiar: the symbols that the notes use; all of them if it is empty.
-        cotangent_form: how the notes write the cotangent of {}, in LaTeX.
+        spelled: how the notes write symbols, in LaTeX.
+        cotangent_form: how they write the cotangent of {}.
     """
 
     ground: Ground
@@ -123,9 +124,14 @@ class Reader:
     summed: bool = False
     grammar: Grammar = field(default_factory=lambda: Grammar(frozenset(KNOWN)))
     familiar: frozenset[str] = frozenset()
+    spelled: Mapping[str, str] = field(default_factory=dict)
     cotangent_form: str = r"\partial {}"
     # What has been read already; the corrections that are tried differ from each other in little.
     _read: dict[Node, list[Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def symbol_latex(self, name: str) -> str:
+        """A symbol as the notes write it."""
+        return self.spelled.get(name) or symbol_latex(name)
 
     def cotangent_latex(self, latex: str) -> str:
         """The cotangent of a symbol as the notes write it."""

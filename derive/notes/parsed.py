@@ -13,8 +13,9 @@ from sympy import Function
 from derive.errors import NotesError
 from derive.functions import FUNCTIONS
 from derive.notes.document import Document
-from derive.notes.functions import KNOWN, defined_functions, open_functions
+from derive.notes.functions import KNOWN, defined_functions, named_functions, open_functions
 from derive.notes.glossary import adjoint_of, cotangent_names
+from derive.notes.indices import index_letters
 from derive.notes.latex import parse_claim
 from derive.notes.scripts import Clock
 from derive.notes.settings import Settings
@@ -25,7 +26,7 @@ from derive.notes.tokens import phrase
 _CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1")
 _USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
 # Nobody raises to the first power: a letter with a 1 above is one of several, and a 2 above is a label too.
-_NUMBERED = re.compile(r"([A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*)?\^\s*(?:1|\{1\})(?!\d)")
+_NUMBERED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*)?\^\s*(?:1|\{1\})(?!\d)")
 _AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
 _AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
 _MANY = re.compile(r"(?:\(\s*[NB]\s*,|[NB]\s*\\times|\\times\s*[NB]\s*\})")
@@ -84,8 +85,8 @@ def parse_document(document: Document, settings: Settings) -> Parsed:
     bound = {name: target for name, target in targets.items() if target not in FUNCTIONS}
     grammar = Grammar(frozenset({*KNOWN, *functions}), phrases, clock, frozenset(_NUMBERED.findall(text)))
     claims, _ = _claims(document, grammar)
-    functions = {**KNOWN, **open_functions(claims), **functions}
-    grammar = replace(grammar, functions=frozenset(functions))
+    functions = {**KNOWN, **open_functions(claims), **named_functions(claims), **functions}
+    grammar = replace(grammar, functions=frozenset(functions), indices=index_letters(claims))
     claims, unread = _claims(document, grammar)
     functions |= defined_functions(claims, functions)
     return Parsed(tuple(claims), functions, grammar, unread, bound, document.text)

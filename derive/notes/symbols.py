@@ -23,12 +23,14 @@ class Grammar:
         phrases: the tokens of symbols that are written with several, and their names.
         clock: how the steps are counted.
         numbered: letters whose raised numbers are labels, as in W^1 and W^2.
+        indices: letters that are indices of vectors and matrices.
     """
 
     functions: frozenset[str] = frozenset()
     phrases: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     numbered: frozenset[str] = frozenset()
+    indices: frozenset[str] = frozenset()
 
 
 def symbol_name(latex: str, grammar: Grammar | None = None) -> str:

@@ -117,6 +117,17 @@ class Vocabulary:
         return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
     @cached_property
+    def spelled(self) -> Mapping[str, str]:
+        """The shortest that the claims write for each symbol."""
+        found: dict[str, str] = {}
+        for claim in self.claims if not self.grammar.indices else ():
+            for node in (*walk(claim.left), *walk(claim.right)):
+                text = claim.text[slice(*node.span)]
+                if isinstance(node, Symbol) and text and len(text) <= len(found.get(node.name, text)):
+                    found[node.name] = text
+        return found
+
+    @cached_property
     def cotangent_form(self) -> str:
         """How cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``."""
         forms: Counter[str] = Counter()
@@ -162,7 +173,8 @@ class Vocabulary:
         """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
         for claim in self.claims:
             terms = getattr(claim.right, "terms", (claim.right,) if self.summed else ())
-            if any(isinstance(term, Quotient) and is_step_loss(term) for term in terms):
+            parts = walk(claim.right) if mentions_next(claim.right) else terms
+            if any(isinstance(part, Quotient) and is_step_loss(part) for part in parts):
                 whole = claim.left
                 if not (isinstance(whole, Quotient) and is_step_loss(whole)):
                     return True
@@ -308,6 +320,7 @@ class Vocabulary:
             summed=self.summed,
             grammar=self.grammar,
             familiar=self.familiar,
+            spelled=self.spelled,
             cotangent_form=self.cotangent_form,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -22,7 +23,7 @@ from derive.notes.places import place, view
 from derive.notes.plain import plain
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name
-from derive.notes.syntax import Claim
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, walk
 from derive.program import Program
 from derive.show import Names, form_text, latex_name, latex_style
 from derive.tensor import Tensor
@@ -184,7 +185,7 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         remarks=written.remarks,
         seconds=perf_counter() - start,
         gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
-        uses=_mentioned(written.stated) if written.stated else frozenset(),
+        uses=_mentioned(written.stated) if written.stated else _named(claim.right, reader),
         states=_mentioned(written.due) if written.kind in {"forward", "cotangent"} else frozenset(),
         kind=written.kind,
         unmended=written.holds is False and edit is None,
@@ -196,6 +197,16 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
 def _mentioned(tensor: Tensor) -> frozenset[str]:
     """The arrays in an expression, a block with its number: ``da[2]``."""
     return frozenset(place(entry) for entry in tensor.expr.atoms(Entry))
+
+
+def _named(node: Node, reader: Reader) -> frozenset[str]:
+    """The arrays that the symbols of a formula stand for which as a whole has no meaning."""
+    found: set[str] = set()
+    for part in walk(node):
+        if isinstance(part, Symbol | Differential | Quotient):
+            with suppress(HandgradError):
+                found |= _mentioned(reader.meanings(part)[0])
+    return frozenset(found)
 
 
 def _without_edit(judgement: Judgement, reader: Reader) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations
 
 from derive.errors import HandgradError
@@ -31,11 +30,14 @@ from derive.notes.syntax import (
     Symbol,
     Transpose,
     children,
-    rebuilt,
+    symbol_below,
     walk,
 )
 from derive.verify.judge import bare
+from derive.verify.trees import one_minus, plus, times, with_node
+from derive.verify.words import Word, words_of
 
+_SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -53,51 +55,21 @@ class Edit:
     right: Node | None = None
 
 
-@dataclass(frozen=True)
-class Word:
-    """Something that could stand in a formula: a symbol or its cotangent."""
-
-    latex: str
-    text: str
-    symbol: str
-    cotangent: bool
-    node: Node
-
-
-def vocabulary(reader: Reader) -> list[Word]:
-    """Every quantity that the notes have a symbol for, plain and as a cotangent, in the first of its spellings."""
-    words: dict[tuple[str, str], Word] = {}
-    known = [*reader.symbols, *reader.defined, *(name for name in reader.adjoints if name not in reader.symbols)]
-    for name in known:
-        if reader.familiar and name not in reader.familiar:
-            continue
-        symbol, latex = Symbol((0, 0), name), symbol_latex(name)
-        if name in reader.symbols or name in reader.defined:
-            with suppress(HandgradError):
-                tensor = reader.quantity(name)
-                word = Word(latex, plain(symbol), name, False, Parser(latex, reader.grammar).side())
-                words.setdefault((str(tensor.expr), tensor.shape), word)
-        with suppress(HandgradError):
-            tensor = reader.cotangent(symbol)
-            latex = reader.cotangent_latex(latex)
-            word = Word(latex, f"∂{plain(symbol)}", name, True, Parser(latex, reader.grammar).side())
-            words.setdefault((str(tensor.expr), tensor.shape), word)
-    return list(words.values())
-
-
 def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edit]:
     """Single edits of a claim's text, each with its cost.
 
     Args:
         due: the terms that the right side should have, in LaTeX.
     """
-    words = vocabulary(reader)
+    words = words_of(reader)
     yield from _left(claim, words)
     for node in _parts(claim.right, reader):
         if not isinstance(node, Shaped):
             yield from _of_node(claim, node, words)
         if isinstance(node, Applied):
             yield from _other_functions(claim.text, node.function, list(reader.functions))
+    if reader.grammar.indices:
+        yield from _in_indices(claim, words, reader)
     yield from _of_whole(claim, words)
     yield from _other_terms(claim, due, reader)
 
@@ -118,24 +90,11 @@ def _replaced(text: str, span: Span, new: str) -> str:
     return text[: span[0]] + new + text[span[1] :]
 
 
-def _with(root: Node, old: Node, new: Node) -> Node:
-    """A formula with one of its nodes replaced."""
-    return new if root is old else rebuilt(root, lambda child: _with(child, old, new))
-
-
-def _times(node: Node, *factors: Node) -> Node:
-    """A product with more factors, entry by entry."""
-    if isinstance(node, Product):
-        return Product(node.span, (*node.factors, *factors), (*node.operators, *("⊙" for _ in factors)))
-    return Product(node.span, (node, *factors), ("⊙",) * len(factors))
-
-
-def _plus(node: Node, term: Node) -> Node:
-    return Sum(node.span, (*(node.terms if isinstance(node, Sum) else (node,)), term))
-
-
-def _one_minus(node: Node) -> Node:
-    return Sum(node.span, (Number(node.span, Fraction(1)), Negative(node.span, node)))
+def _raised_text(text: str, span: Span, mark: str) -> str:
+    """The text with a superscript put on a span, in brackets if it has one already."""
+    own = text[slice(*span)]
+    bracketed = "^" in own and own[:1] + own[-1:] != "()"
+    return text[: span[0]] + (f"({own}){mark}" if bracketed else own + mark) + text[span[1] :]
 
 
 def _left(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
@@ -190,13 +149,14 @@ def _other_words(claim: Claim, node: Node, symbol: Symbol, cotangent: bool, word
     for word in words:
         if (word.symbol, word.cotangent) == (symbol.name, cotangent):
             if cotangent:
-                yield from _derivatives(claim.text, node, own, symbol_latex(symbol.name))
+                values = (one.latex for one in words if one.symbol == symbol.name and not one.cotangent)
+                yield from _derivatives(claim.text, node, own, next(values, symbol_latex(symbol.name)))
             continue
         if word.symbol == symbol.name:
             cost = 1
         else:
             cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
-        right = _with(claim.right, node, word.node)
+        right = with_node(claim.right, node, word.node)
         text = _replaced(claim.text, node.span, word.latex)
         yield Edit(cost, text, f"{plain(node)} should be {word.text}", right)
 
@@ -230,10 +190,10 @@ def _raised(text: str, node: Node) -> Iterator[Edit]:
         end = node.function.span[1]
         yield Edit(1, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
         return
-    end = node.span[1]
-    yield Edit(2, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
+    yield Edit(2, _raised_text(text, node.span, "^2"), f"{plain(node)} should be {plain(squared)}")
     turned = Transpose(node.span, node)
-    yield Edit(1, _replaced(text, (end, end), "^T"), f"{plain(node)} should be {plain(turned)}: a transpose is missing")
+    sentence = f"{plain(node)} should be {plain(turned)}: a transpose is missing"
+    yield Edit(1, _raised_text(text, node.span, "^T"), sentence)
 
 
 def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]:
@@ -243,7 +203,7 @@ def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]
     if isinstance(base, Sum) and len(base.terms) == 2:
         second = base.terms[1]
         inner = second.of if isinstance(second, Negative) else second
-        inside = text[: inner.span[1]] + f"^{exponent}" + text[inner.span[1] : base.span[1]] + text[node.span[1] :]
+        inside = _raised_text(text[: base.span[1]], inner.span, f"^{exponent}") + text[node.span[1] :]
         put = Power(inner.span, inner, exponent)
         sign = "−" if isinstance(second, Negative) else "+"
         meant = f"{plain(base.terms[0])} {sign} {plain(put)}"
@@ -314,15 +274,22 @@ def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
 
 
 def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
-    """A factor lost from a product within brackets; it mostly stands elsewhere in the equation."""
+    """A term lost within brackets, or a factor there, which mostly stands elsewhere in the equation."""
     spelled = claim.text.translate(_NO_BRACES)
     familiar = [word for word in words if word.latex.translate(_NO_BRACES) in spelled]
-    inner = [node for node in walk(claim.right) if isinstance(node, Product) and node is not claim.right]
-    for product in inner:
+    inner = [node for node in walk(claim.right) if node is not claim.right and not isinstance(node, Symbol)]
+    for node in inner:
+        start, end = node.span
+        if claim.text[start] + claim.text[end - 1] == "()":
+            for word in words:
+                sentence = f"the term {word.text} is missing in {plain(node)}"
+                added = _replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
+                yield Edit(4, added, sentence, with_node(claim.right, node, plus(node, word.node)))
+    for product in (node for node in inner if isinstance(node, Product)):
         end = product.factors[-1].span[1]
         for word in familiar:
             sentence = f"the factor {word.text} is missing in {plain(product)}"
-            right = _with(claim.right, product, _times(product, word.node))
+            right = with_node(claim.right, product, times(product, word.node))
             yield Edit(2, _replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
 
 
@@ -353,7 +320,7 @@ def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
             place = (product.span[1],) * 2
             for latex, said, factor in (
                 (word.latex, word.text, word.node),
-                (f"(1 - {word.latex})", f"(1 − {word.text})", _one_minus(word.node)),
+                (f"(1 - {word.latex})", f"(1 − {word.text})", one_minus(word.node)),
             ):
                 sentence = f"the factor {said} is missing" + (f" in {plain(product)}" if product is not right else "")
                 # Behind a sum without brackets the factor belongs to its last term.
@@ -362,13 +329,13 @@ def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
                     4,
                     _replaced(text, place, f" \\odot {latex}"),
                     sentence,
-                    _with(right, last, _times(last, factor)),
+                    with_node(right, last, times(last, factor)),
                 )
         yield Edit(
             4,
             _replaced(text, (end, end), f" + {word.latex}"),
             f"the term {word.text} is missing",
-            _plus(right, word.node),
+            plus(right, word.node),
         )
         if isinstance(right, Sum):
             whole = f"{word.latex} \\odot ({text[start:end]})"
@@ -390,10 +357,30 @@ def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[E
         sign, bare_latex = ("-", latex.lstrip("- ")) if isinstance(term, Negative) else ("+", latex)
         end = right.span[1]
         sentence = f"the term {said} is missing"
-        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, _plus(right, term))
+        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, plus(right, term))
         for old in terms if len(terms) > 1 else ():
             within = old.of if isinstance(old, Negative) else old
             signed = isinstance(old, Negative) == isinstance(term, Negative)
             if signed:
                 new = _replaced(text, within.span, bare_latex)
-                yield Edit(6, new, f"{plain(within)} should be {said}", _with(right, within, inner))
+                yield Edit(6, new, f"{plain(within)} should be {said}", with_node(right, within, inner))
+
+
+def _in_indices(claim: Claim, words: Sequence[Word], reader: Reader) -> Iterator[Edit]:
+    """A matrix's indices exchanged, and other quantities with the indices of the one in whose place they stand."""
+    for node in _parts(claim.right, reader):
+        own = claim.text[slice(*node.span)]
+        below = _SUBSCRIPT.search(own)
+        indices = (
+            "".join(letter for letter in below[1] or below[2] if letter in reader.grammar.indices) if below else ""
+        )
+        if symbol_below(node) is None and not isinstance(node, Quotient):
+            continue
+        if below and len(indices) == 2:
+            turned = own[: below.start()] + below[0].replace(indices, indices[::-1]) + own[below.end() :]
+            sentence = f"the indices {indices} of {plain(node)} should be {indices[::-1]}"
+            yield Edit(1, _replaced(claim.text, node.span, turned), sentence)
+        for word in words if indices else ():
+            latex = symbol_latex(f"{word.symbol}_{indices}")
+            text = _replaced(claim.text, node.span, reader.cotangent_latex(latex) if word.cotangent else latex)
+            yield Edit(3, text, f"{plain(node)} should be {word.text}")
