@@ -266,13 +266,13 @@ class Parser(Symbols):
             else:
                 above = "".join(self.script())
         try:
-            indices = [sum_range(one, above, self.grammar.clock) for one in below]
+            ranges = [sum_range(one, above, self.grammar.clock) for one in below]
         except NotesError as error:
             raise self.unknown(str(error)) from None
-        self.summed += indices
+        self.summed += [index for index, _ in ranges]
         node = self.term()
-        for index in reversed(indices):
-            node = SumOver(self.since(start), index, node)
+        for index, first in reversed(ranges):
+            node = SumOver(self.since(start), index, node, first)
         return node
 
     # -- primaries ---------------------------------------------------------------------------------------------

@@ -70,8 +70,8 @@ def _bare(label: str) -> str:
     return label[1:-1] if len(label) > 2 and label[0] in "([" and label[-1] in ")]" else label
 
 
-def sum_range(below: str, above: str, clock: Clock) -> str:
-    """The index of a sum, ``t`` for the one over the steps.
+def sum_range(below: str, above: str, clock: Clock) -> tuple[str, str]:
+    """The index of a sum, ``t`` for the one over the steps, and where it is said to begin.
 
     Raises:
         NotesError: if the sum leaves something out.
@@ -89,7 +89,7 @@ def sum_range(below: str, above: str, clock: Clock) -> str:
     whole = whole and (index == "t" or not above.startswith("T"))
     if not whole or not re.fullmatch(r"(\\?[A-Za-z]\w*(-1)?)?", above):
         raise NotesError(f"the sum over {index} before it should run over all of 1 … {index.upper()}")
-    return index
+    return index, first
 
 
 def bound(text: str) -> tuple[int, str] | None:

@@ -83,10 +83,11 @@ class Quotient(Node):
 
 @dataclass(frozen=True)
 class SumOver(Node):
-    """Σ of the body over an index, which names a dimension: n runs over N."""
+    """Σ of the body over an index, which names a dimension: n runs over N; the number it begins with, if it is said."""
 
     index: str
     body: Node
+    first: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

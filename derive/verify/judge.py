@@ -18,7 +18,7 @@ from derive.notes.derived import marked
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
-from derive.notes.shift import has_time, mentions_next, one_step_earlier
+from derive.notes.shift import has_time, mentions_next, mentions_previous, one_step_earlier
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -188,8 +188,20 @@ def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str
     sums = [node for node in walk(claim.right) if isinstance(node, SumOver) and sums_over_time(node, reader)]
     if any(_is_of_all_steps(part, reader) for node in sums for part in walk(node.body)):
         return ("the sum over t is of what is of all steps already",)
+    if reader.ahead and any(map(_begins_late, sums)):
+        return ("the sum over t leaves out the first step",)
     whole = reader.summed and not has_time(claim.left) and any(has_time(node) for node in walk(claim.right))
     return ("the sum over t is missing",) if whole and not sums else ()
+
+
+def _begins_late(total: SumOver) -> bool:
+    """Whether a sum over the steps is of something at t + 1 alone, and does not begin at 0.
+
+    With a factor at step t it may: of the first step's share nothing is left where the state before it is 0.
+    """
+    terms = total.body.terms if isinstance(total.body, Sum) else (total.body,)
+    later = (term for term in terms if mentions_next(term) and not mentions_previous(term))
+    return total.first != "0" and any(not mentions_previous(one_step_earlier(term)) for term in later)
 
 
 def is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
