@@ -208,18 +208,7 @@ NOTATIONS = {
 }
 
 
-BROKEN = {
-    "deltas with the name above": "δ^c_t stays undefined where no equation with it holds",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=BROKEN[name])) if name in BROKEN else name
-        for name in NOTATIONS
-    ],
-)
+@pytest.mark.parametrize("name", NOTATIONS)
 def test_notation(name: str) -> None:
     """Broken if what people write in this notation is misread, whether they are right or wrong: see ``broken``."""
     one = NOTATIONS[name]

@@ -83,10 +83,11 @@ class Quotient(Node):
 
 @dataclass(frozen=True)
 class SumOver(Node):
-    """Σ of the body over an index, which names a dimension: n runs over N."""
+    """Σ of the body over an index, which names a dimension: n runs over N; the number it begins with, if it is said."""
 
     index: str
     body: Node
+    first: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,12 @@ def juxtaposed_first(node: Product) -> Product:
         for group in groups
     )
     return Product(node.span, factors, tuple(signs))
+
+
+def symbol_below(node: Node) -> str | None:
+    """The symbol that a formula is, or is the differential of."""
+    inner = node.of if isinstance(node, Differential) else node
+    return inner.name if isinstance(inner, Symbol) else None
 
 
 _TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 0, "T": 2}
