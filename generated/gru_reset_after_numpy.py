@@ -200,7 +200,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.q = np.empty((T, 3, N, H), dtype)
         self.r = np.empty((T, N, H), dtype)
         self.z = np.empty((T, N, H), dtype)
@@ -640,9 +641,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian by the arguments of `forward` times the tangents, that of
-    ⟨dh, h⟩.
-    None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)

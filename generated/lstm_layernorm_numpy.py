@@ -317,7 +317,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array] | None = None
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.p_0 = np.empty((T, N, 4 * H), dtype)
         self.p_s = np.empty((T, N), dtype)
@@ -1068,9 +1069,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot they are the Hessian by the arguments of `forward` times the tangents, that of
-    ⟨dh, h⟩ + ⟨dc, c⟩.
-    None means zeros.
+    Without dh_dot, dc_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)

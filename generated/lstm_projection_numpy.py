@@ -214,7 +214,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array] | None = None
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.c = np.empty((T + 1, N, H), dtype)  # c[0] is c0, c[t + 1] that of step t
         self.tanh_c = np.empty((T, N, H), dtype)
@@ -670,9 +671,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot they are the Hessian by the arguments of `forward` times the tangents, that of
-    ⟨dh, h⟩ + ⟨dc, c⟩.
-    None means zeros.
+    Without dh_dot, dc_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, P)

@@ -136,7 +136,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.h_sum = np.empty((T, N, H), dtype)
         self.h = np.empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
 
@@ -451,9 +452,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian by the arguments of `forward` times the tangents, that of
-    ⟨dh, h⟩.
-    None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
