@@ -91,6 +91,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
     claims = [_turned(claim) for claim in claims]
     named = {name for name, _ in cotangent_names(claims)}
     barred, wholes = _adjoint_bars(claims), partitions(claims)
+    used = {split_time(part.name)[0] for c in claims for part in walk(c.right) if isinstance(part, Symbol)}
     found: dict[str, Forward] = {}
     for claim in claims:
         lefts = claim.left.parts if isinstance(claim.left, Concatenation) else (claim.left,)
@@ -103,7 +104,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
             and not any(one in cotangents or one in barred or one.startswith(_COTANGENT_LETTERS) for one in symbols)
             and not {split_time(one)[0] for one in symbols} & named
             and not any(map(_is_backward_in_time, names))
-            and not any(_is_loss(base, claims) for base in bases)
+            and not any(_is_loss(base, used) for base in bases)
             and not set(bases) & {*found, *wholes}
             and not set(bases) & {split_time(p.name)[0] for p in walk(claim.right) if isinstance(p, Symbol) and _now(p)}
         ):
@@ -150,9 +151,8 @@ def _is_backward_in_time(name: str) -> bool:
     return name.endswith(("_t-1", "_prev", "_t+1"))
 
 
-def _is_loss(base: str, claims: Sequence[Claim]) -> bool:
+def _is_loss(base: str, used: Collection[str]) -> bool:
     """Whether a name is a loss's: a usual letter that no other equation uses but under a ∂."""
-    used = {split_time(part.name)[0] for c in claims for part in walk(c.right) if isinstance(part, Symbol)}
     return base.partition("_")[0] in LOSSES and (base not in used or base in {"L", "E", "J", "\\ell"})
 
 

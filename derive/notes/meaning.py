@@ -96,7 +96,8 @@ class Reader:
         adjoints: symbols whose differential is something else than the cotangent of what they stand for.
         defined: symbols that the notes define themselves.
         ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
-        share: a reader on two steps to which a parameter's cotangent is what step t alone gives to it.
+        share: gives a reader on two steps to which a parameter's cotangent is what step t alone gives to it.
+        about: symbols whose cotangents equations of the notes are about.
         last: a reader on the last step, for formulas that mention step T.
         variable: in a rule such as dσ = σ(1 − σ), the variable that every function is taken of.
         direct: where the notes tell the loss of one step from the whole, what ∂L_t/∂ of a symbol is.
@@ -115,7 +116,8 @@ class Reader:
     adjoints: Mapping[str, Tensor] = field(default_factory=dict)
     defined: Mapping[str, Tensor] = field(default_factory=dict)
     ahead: Reader | None = None
-    share: Reader | None = None
+    share: Callable[[], Reader] | None = None
+    about: frozenset[str] = frozenset()
     last: Reader | None = None
     variable: Tensor | None = None
     direct: Mapping[str, Tensor] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 Span = tuple[int, int]
@@ -121,10 +122,16 @@ class Claim:
     text: str
 
 
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """What a kind of node consists of; it is asked for often."""
+    return tuple(one.name for one in fields(kind) if one.name != "span")
+
+
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below."""
-    for one in fields(node):
-        value = getattr(node, one.name)
+    for name in _names(node.__class__):
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value
         elif isinstance(value, tuple):
@@ -141,12 +148,12 @@ def walk(node: Node) -> Iterator[Node]:
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with each of the nodes directly below changed."""
     changed: dict[str, Any] = {}
-    for one in fields(node):
-        value = getattr(node, one.name)
+    for name in _names(node.__class__):
+        value = getattr(node, name)
         if isinstance(value, Node):
-            changed[one.name] = change(value)
+            changed[name] = change(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            changed[one.name] = tuple(map(change, value))
+            changed[name] = tuple(map(change, value))
     return replace(node, **changed) if changed else node
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 
 from sympy import Expr, Function
 
@@ -13,11 +12,12 @@ from derive.calculus import SEED, vjp
 from derive.equality import Ground
 from derive.index import Dim, Entry
 from derive.notes.derived import arriving, cotangent, is_in, is_seed, marked, one_step_on, shared
-from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
+from derive.notes.glossary import adjoint_of, cotangent_names
 from derive.notes.interpretation import NET, Interpretation
 from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
-from derive.notes.shift import has_time, mentions_next
+from derive.notes.shift import mentions_next
+from derive.notes.style import Style, style_of
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, symbol_below, walk
 from derive.program import Program
@@ -117,31 +117,8 @@ class Vocabulary:
         return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
     @cached_property
-    def spelled(self) -> Mapping[str, str]:
-        """The shortest that the claims write for each symbol."""
-        found: dict[str, str] = {}
-        for claim in self.claims if not self.grammar.indices else ():
-            for node in (*walk(claim.left), *walk(claim.right)):
-                text = claim.text[slice(*node.span)]
-                if isinstance(node, Symbol) and text and len(text) <= len(found.get(node.name, text)):
-                    found[node.name] = text
-        return found
-
-    @cached_property
-    def cotangent_form(self) -> str:
-        """How cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``."""
-        forms: Counter[str] = Counter()
-        for claim in self.claims:
-            for node in (*walk(claim.left), *walk(claim.right)):
-                if isinstance(node, Quotient) and is_loss(node.numerator):
-                    start, end = node.numerator.span
-                    forms[rf"\frac{{{claim.text[start:end]}}}{{\partial {{}}}}"] += 1
-                elif isinstance(node, Differential) and isinstance(node.of, Symbol):
-                    text = claim.text[node.span[0] : node.of.span[0]]
-                    sign = text.strip() + ("" if text.strip() == "d" else " ")
-                    forms[r"\nabla_{{}} L" if text.startswith("\\nabla") else sign + "{}"] += 1
-        forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
-        return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
+    def style(self) -> Style:
+        return style_of(self.claims, self.grammar)
 
     @cached_property
     def undifferentiated(self) -> frozenset[str]:
@@ -184,11 +161,6 @@ class Vocabulary:
     def through_time(self) -> bool:
         """Whether the claims look ahead to the next step."""
         return any(name.endswith("_t+1") for name in self.names)
-
-    @cached_property
-    def shifted(self) -> bool:
-        """Whether something of all steps, a gradient, is said with the next step."""
-        return any(mentions_next(claim.right) and not has_time(claim.left) for claim in self.claims)
 
     @cached_property
     def two_sources(self) -> bool:
@@ -245,7 +217,7 @@ class Vocabulary:
     def reader(self, interpretation: Interpretation) -> Reader:
         """The reader under an interpretation, with one that knows step t + 1 and one for the last step beside it."""
         ahead = self._ahead(interpretation) if self.two_sources else None
-        share = self._share(interpretation) if ahead and interpretation.direct and self.shifted else None
+        share = cache(partial(self._share, interpretation)) if ahead and interpretation.direct else None
         last = self._at_the_end(interpretation) if any(name.endswith("_T") for name in self.names) else None
         return replace(self._now(interpretation), ahead=ahead, share=share, last=last)
 
@@ -320,8 +292,9 @@ class Vocabulary:
             summed=self.summed,
             grammar=self.grammar,
             familiar=self.familiar,
-            spelled=self.spelled,
-            cotangent_form=self.cotangent_form,
+            spelled=self.style.spelled,
+            about=frozenset(below for claim in self.claims if (below := symbol_below(claim.left))),
+            cotangent_form=self.style.cotangent,
         )
 
     def _with_cotangents(self, reader: Reader, seeds: Mapping[str, Tensor | None], how: Interpretation) -> Reader:

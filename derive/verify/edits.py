@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from derive.errors import HandgradError
@@ -46,13 +47,13 @@ class Edit:
     """A change of the text and the sentence that says what it puts right; cheaper ones are tried first.
 
     Attributes:
-        right: the right side after it, for the edits of which there are many: it saves parsing them.
+        right: gives the right side after it, for the edits of which there are many: it saves parsing them.
     """
 
     cost: int
     text: str
     sentence: str
-    right: Node | None = None
+    right: Callable[[], Node] | None = None
 
 
 def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edit]:
@@ -107,7 +108,7 @@ def _left(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
     if isinstance(node, Concatenation):
         yield from _swaps(claim.text, node.parts)
     if isinstance(node, Symbol | Differential | Quotient):
-        for word in words:
+        for word in (one for one in words if one.cotangent or isinstance(node, Symbol)):
             sentence = f"{plain(node)} should be {word.text}: the right side is what is due for {word.text}"
             yield Edit(5, _replaced(claim.text, node.span, word.latex), sentence)
 
@@ -122,6 +123,10 @@ def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield from _other_words(claim, node, symbol, True, words)
         case Symbol():
             yield from _other_words(claim, node, node, False, words)
+            yield from _functions(claim, node)
+        case Number(value=value):
+            for number in (one for one in (1, 2) if one != value):
+                yield Edit(2, _replaced(text, node.span, str(number)), f"{plain(node)} should be {number}")
         case Power(base=base, exponent=exponent):
             yield from _powers(text, node, base, exponent)
         case Transpose(of=of):
@@ -149,23 +154,35 @@ def _other_words(claim: Claim, node: Node, symbol: Symbol, cotangent: bool, word
     for word in words:
         if (word.symbol, word.cotangent) == (symbol.name, cotangent):
             if cotangent:
-                values = (one.latex for one in words if one.symbol == symbol.name and not one.cotangent)
-                yield from _derivatives(claim.text, node, own, next(values, symbol_latex(symbol.name)))
+                for value in (one for one in words if one.symbol == symbol.name and not one.cotangent):
+                    yield from _derivatives(claim.text, node, own, value)
             continue
         if word.symbol == symbol.name:
             cost = 1
         else:
             cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
-        right = with_node(claim.right, node, word.node)
+        right = partial(with_node, claim.right, node, word.node)
         text = _replaced(claim.text, node.span, word.latex)
         yield Edit(cost, text, f"{plain(node)} should be {word.text}", right)
 
 
-def _derivatives(text: str, node: Node, own: str, value: str) -> Iterator[Edit]:
+def _derivatives(text: str, node: Node, own: str, value: Word) -> Iterator[Edit]:
     """The cotangent of a gate where that of its function's argument is due: the derivative is forgotten."""
-    for factor in (rf"{value} \odot (1 - {value})", f"(1 - {value}^2)"):
-        sentence = f"{plain(node)} lacks the derivative of the function: the factor {factor} is missing"
-        yield Edit(3, _replaced(text, node.span, rf"({own} \odot {factor})"), sentence.replace(" \\odot ", " ⊙ "))
+    squared = f"({value.latex})^2" if "^" in value.latex else f"{value.latex}^2"
+    for factor, said in (
+        (rf"{value.latex} \odot (1 - {value.latex})", f"{value.text} ⊙ (1 − {value.text})"),
+        (f"(1 - {squared})", f"(1 − {value.text}²)"),
+    ):
+        sentence = f"{plain(node)} lacks the derivative of the function: the factor {said} is missing"
+        yield Edit(3, _replaced(text, node.span, rf"({own} \odot {factor})"), sentence)
+
+
+def _functions(claim: Claim, node: Symbol) -> Iterator[Edit]:
+    """A function is not applied."""
+    for name in ("\\tanh", "\\sigma"):
+        applied = Applied(node.span, Symbol(node.span, name), node)
+        text = _replaced(claim.text, node.span, f"{name}({claim.text[slice(*node.span)]})")
+        yield Edit(3, text, f"{plain(node)} should be {plain(applied)}", partial(with_node, claim.right, node, applied))
 
 
 def _other_functions(text: str, function: Node, names: Sequence[str]) -> Iterator[Edit]:
@@ -200,6 +217,10 @@ def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]
     raised = text[node.span[0] : node.span[1]]
     lowered = raised.replace(f"^{exponent}", "", 1).replace(f"^{{{exponent}}}", "", 1)
     yield Edit(1, _replaced(text, node.span, lowered), f"{plain(node)} should be {plain(base)}")
+    if exponent != 2 and lowered != raised:
+        squared = _raised_text(lowered, (0, len(lowered)), "^2") if not isinstance(base, Applied) else f"({lowered})^2"
+        sentence = f"{plain(node)} should be {plain(Power(node.span, base, 2))}"
+        yield Edit(1, _replaced(text, node.span, squared), sentence)
     if isinstance(base, Sum) and len(base.terms) == 2:
         second = base.terms[1]
         inner = second.of if isinstance(second, Negative) else second
@@ -284,12 +305,12 @@ def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
             for word in words:
                 sentence = f"the term {word.text} is missing in {plain(node)}"
                 added = _replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
-                yield Edit(4, added, sentence, with_node(claim.right, node, plus(node, word.node)))
+                yield Edit(4, added, sentence, partial(with_node, claim.right, node, plus(node, word.node)))
     for product in (node for node in inner if isinstance(node, Product)):
         end = product.factors[-1].span[1]
         for word in familiar:
             sentence = f"the factor {word.text} is missing in {plain(product)}"
-            right = with_node(claim.right, product, times(product, word.node))
+            right = partial(with_node, claim.right, product, times(product, word.node))
             yield Edit(2, _replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
 
 
@@ -329,18 +350,18 @@ def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
                     4,
                     _replaced(text, place, f" \\odot {latex}"),
                     sentence,
-                    with_node(right, last, times(last, factor)),
+                    partial(with_node, right, last, times(last, factor)),
                 )
         yield Edit(
             4,
             _replaced(text, (end, end), f" + {word.latex}"),
             f"the term {word.text} is missing",
-            plus(right, word.node),
+            partial(plus, right, word.node),
         )
         if isinstance(right, Sum):
             whole = f"{word.latex} \\odot ({text[start:end]})"
-            product = Product(right.span, (word.node, right), ("⊙",))
-            yield Edit(4, _replaced(text, right.span, whole), f"the factor {word.text} is missing", product)
+            product_of_all = partial(times, word.node, right)
+            yield Edit(4, _replaced(text, right.span, whole), f"the factor {word.text} is missing", product_of_all)
 
 
 def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[Edit]:
@@ -357,13 +378,13 @@ def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[E
         sign, bare_latex = ("-", latex.lstrip("- ")) if isinstance(term, Negative) else ("+", latex)
         end = right.span[1]
         sentence = f"the term {said} is missing"
-        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, plus(right, term))
+        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, partial(plus, right, term))
         for old in terms if len(terms) > 1 else ():
             within = old.of if isinstance(old, Negative) else old
             signed = isinstance(old, Negative) == isinstance(term, Negative)
             if signed:
                 new = _replaced(text, within.span, bare_latex)
-                yield Edit(6, new, f"{plain(within)} should be {said}", with_node(right, within, inner))
+                yield Edit(6, new, f"{plain(within)} should be {said}", partial(with_node, right, within, inner))
 
 
 def _in_indices(claim: Claim, words: Sequence[Word], reader: Reader) -> Iterator[Edit]:

@@ -65,7 +65,8 @@ def _readers(claim: Claim, reader: Reader) -> Iterator[Reader]:
         # Σ_t δ_{t+1} h_t is Σ_t δ_t h_{t−1}; what stays at step t when t + 1 is mentioned is one step's share.
         if not mentions_previous(claim.right) or not reader.share:
             yield reader
-        yield from [reader.share] if reader.share else []
+        if reader.share:
+            yield reader.share()
 
 
 def _is_on_a_gradient(claim: Claim, reader: Reader) -> bool:

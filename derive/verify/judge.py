@@ -130,14 +130,18 @@ def _added_to(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
 
 def defines_loss(left: Node, reader: Reader) -> bool:
     """Whether an equation defines the loss."""
-    return isinstance(left, Symbol) and reader.is_loss(Differential(left.span, left))
+    unknown = isinstance(left, Symbol) and left.name not in reader.symbols
+    return unknown and reader.is_loss(Differential(left.span, left))
 
 
 def passed_to_the_step_before(left: Node, due: Tensor, reader: Reader) -> Tensor | None:
     """The cotangent of h_prev for a loop's assignment to dh_next, of which the step itself only knows the old value."""
     match left:
         case Differential(of=Symbol(name=name)) if name.endswith("_next") and from_outside(due, reader):
-            before = f"{split_time(name)[0]}_prev"
+            base = split_time(name)[0]
+            before = f"{base}_prev"
+            if {before, f"{base}_t-1"} & reader.about:  # that has an equation of its own
+                return None
             return reader.cotangent(Symbol(left.span, before)) if before in reader.symbols else None
     return None
 
