@@ -100,7 +100,6 @@ def schedule(cell: Program) -> Schedule:
     step = vjp(named)
     forward, backward = lift_backward(step, len(named.equations))
     named, step = replace(named, equations=forward), replace(step, equations=(*forward, *backward))
-    hoisted, loop, after = _forward(named)
     carried = {COTANGENT + state.name for state in cell.having("state")}
     needed = ancestors(carried, backward)
     inside = tuple(e for e in backward if e.name in needed)
@@ -108,6 +107,11 @@ def schedule(cell: Program) -> Schedule:
     # What the loop folded away is still there for those that come after it, for all t at once.
     outside = ancestors(step.outputs, tuple(e for e in backward if e.name not in {r.name for r in recurrence}))
     deferred = tuple(e for e in backward if e.name in outside - {r.name for r in recurrence})
+    # What neither a result nor the backward pass needs is not computed.
+    following = {state.next for state in cell.having("state") if state.next}
+    read = names_in((*coefficients, *recurrence, *deferred))
+    used = ancestors({*cell.outputs, *following, *read}, named.equations)
+    hoisted, loop, after = (tuple(e for e in phase if e.name in used) for phase in _forward(named))
     return Schedule(cell, step, hoisted, loop, after, coefficients, recurrence, deferred)
 
 

@@ -35,6 +35,7 @@ class Product:
         left, right: an entry of each, of variables ``at_row``, ``k``, ``block`` and ``at_column``.
         left_along, right_along: whether neighbours along k are neighbours in memory.
         depth: how far k runs.
+        first: how many sums of the same kernel come before its first.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Product:
     left_along: bool
     right_along: bool
     depth: str
+    first: int = 0
 
 
 @dataclass(frozen=True)

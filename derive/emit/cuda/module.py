@@ -66,6 +66,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
+    backward = [one for phase in phases.backward for one in code[phase.name].kernels]
     return {
         **documentation(cell, derived),
         **step_signature(cell, derived),
@@ -76,8 +77,8 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
         **code,
         "tape": forward_buffers(memory, "tape"),
         "scratch": forward_buffers(memory, "scratch"),
-        "buffers_": backward_buffers(memory),
-        **_host(cell, memory, [one for phase in phases.backward for one in code[phase.name].kernels]),
+        "buffers_": backward_buffers(memory, backward),
+        **_host(cell, memory, backward),
     }
 
 

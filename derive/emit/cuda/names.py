@@ -15,13 +15,14 @@ _CPP_KEYWORDS = """
     void volatile while xor
 """
 _IN_KERNELS = f"""
-    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums ended fabs gridDim
-    inside k last_step left_tile log1p own_column own_row part parts power right_tile rows source take_rows threadIdx
+    Index Part Pieces REAL Real SLICES Slice Tile Tiling add_product add_slices add_total at block blockDim blockIdx
+    column_sums ended fabs gridDim inside k keep_sums last_step log1p own own_column own_row part parts pieces point
+    power rank rows slices source take_rows threadIdx
     {" ".join(FUNCTIONS)}
 """
 _IN_HOST = """
-    Any T arguments array buffers cache calls counts driver dtype given gpu gradients lengths memory np order range
-    reverse scratch sizes source stream tape t workspace
+    Any T allocate arguments array buffers cache calls counts driver dtype given gpu gradients lengths memory np order
+    range reverse scratch sizes source stream tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
 _BEGINNINGS = ("at_", "sum_")
