@@ -27,6 +27,7 @@ _CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z
 _USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
 # Nobody raises to the first power: a letter with a 1 above is one of several, and a 2 above is a label too.
 _NUMBERED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*)?\^\s*(?:1|\{1\})(?!\d)")
+_TRANSPOSED = re.compile(r"\^\s*\{?\s*(?:T|\\top|\\intercal|\\mathsf\{T\}|\\mathrm\{T\})(?![A-Za-z])")
 _AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
 _AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
 _MANY = re.compile(r"(?:\(\s*[NB]\s*,|[NB]\s*\\times|\\times\s*[NB]\s*\})")
@@ -83,7 +84,13 @@ def parse_document(document: Document, settings: Settings) -> Parsed:
     targets = {**singles, **{n: settings.symbols[n] for n in phrases.values() if n in settings.symbols}}
     functions = {name: FUNCTIONS[target] for name, target in targets.items() if target in FUNCTIONS}
     bound = {name: target for name, target in targets.items() if target not in FUNCTIONS}
-    grammar = Grammar(frozenset({*KNOWN, *functions}), phrases, clock, frozenset(_NUMBERED.findall(text)))
+    grammar = Grammar(
+        frozenset({*KNOWN, *functions}),
+        phrases,
+        clock,
+        numbered=frozenset(_NUMBERED.findall(text)),
+        primed=_TRANSPOSED.search(text) is not None,
+    )
     claims, _ = _claims(document, grammar)
     functions = {**KNOWN, **open_functions(claims), **named_functions(claims), **functions}
     grammar = replace(grammar, functions=frozenset(functions), indices=index_letters(claims))

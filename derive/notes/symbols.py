@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derive.errors import NotesError
 from derive.notes.scripts import Clock, Slot, bound
@@ -24,6 +24,7 @@ class Grammar:
         clock: how the steps are counted.
         numbered: letters whose raised numbers are labels, as in W^1 and W^2.
         indices: letters that are indices of vectors and matrices.
+        primed: whether a prime is part of a name, as it is where transposes are written in another way.
     """
 
     functions: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Grammar:
     clock: Clock = field(default_factory=Clock)
     numbered: frozenset[str] = frozenset()
     indices: frozenset[str] = frozenset()
+    primed: bool = False
 
 
 def symbol_name(latex: str, grammar: Grammar | None = None) -> str:
@@ -157,6 +159,8 @@ class Symbols(Cursor):
             slot = slot.with_script(script, self.grammar.clock)
             # h_t^{(l)} has two superscripts in some hands, but no two subscripts.
             taken |= {sign}
+        if self.grammar.primed and self.next == "'" and self.peek(1) != "(" and slot.name not in self.grammar.functions:
+            slot = replace(slot, labels=(*slot.labels, self.take().text))
         return Symbol(self.since(start), slot.name)
 
     def base(self) -> Slot:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 Span = tuple[int, int]
@@ -122,15 +121,19 @@ class Claim:
     text: str
 
 
-@cache
-def _names(kind: Any) -> tuple[str, ...]:
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+
+
+def _names(kind: type[Node]) -> tuple[str, ...]:
     """What a kind of node consists of; it is asked for often."""
-    return tuple(one.name for one in fields(kind) if one.name != "span")
+    if kind not in _PARTS:
+        _PARTS[kind] = tuple(one.name for one in fields(kind) if one.name != "span")
+    return _PARTS[kind]
 
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below."""
-    for name in _names(node.__class__):
+    for name in _names(type(node)):
         value = getattr(node, name)
         if isinstance(value, Node):
             yield value
@@ -148,7 +151,7 @@ def walk(node: Node) -> Iterator[Node]:
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with each of the nodes directly below changed."""
     changed: dict[str, Any] = {}
-    for name in _names(node.__class__):
+    for name in _names(type(node)):
         value = getattr(node, name)
         if isinstance(value, Node):
             changed[name] = change(value)

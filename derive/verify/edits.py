@@ -125,7 +125,7 @@ def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield from _other_words(claim, node, node, False, words)
             yield from _functions(claim, node)
         case Number(value=value):
-            for number in (one for one in (1, 2) if one != value):
+            for number in sorted({1, 2} - {value}):
                 yield Edit(2, _replaced(text, node.span, str(number)), f"{plain(node)} should be {number}")
         case Power(base=base, exponent=exponent):
             yield from _powers(text, node, base, exponent)
