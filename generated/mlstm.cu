@@ -487,21 +487,21 @@ extern "C" __global__ void __launch_bounds__(256) backward_step_di(
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_df += dC_[at_n * H * H + at_h * H + at_h2] * C_prev_[at_n * H * H + at_h * H + at_h2];
-    Real sum_df_2 = 0;
+    Real sum_df__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_df_2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
+        sum_df__2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
     Real sum_di = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_di += dC_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + 2 * H + at_h] * k_[at_n * H +
         at_h2];
-    Real sum_di_2 = 0;
+    Real sum_di__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_di_2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
+        sum_di__2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
     // df = Σ_h dn ⊙ n_prev + Σ_h, h′ dC ⊙ C_prev
-    const Real df = sum_df + sum_df_2;
+    const Real df = sum_df + sum_df__2;
     // di = Σ_h dn ⊙ k + Σ_h, h′ dC ⊙ a_v ⊙ k
-    const Real di = sum_di + sum_di_2;
+    const Real di = sum_di + sum_di__2;
     di_[at_n] = di;
     // J_m = ∂z_sum/∂m = exp(−m) ⊙ (1/2 − 1/2 ⊙ sign(−exp(−m) + abs(r))) / z²
     const Real J_m = exp(-m) * power<-2>(z) * ((Real(1) / 2) - (Real(1) / 2) * sign(-exp(-m) +
@@ -626,35 +626,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     da_[at_n * 4 * H + 3 * H + at_h] = da_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
-    const Real *da_, const Real *W_, const Real *ds_sum_, const Real *w_f_, const Real *da_i_,
-    const Real *w_i_, Real *dx_, Index D, Index H, Index rows)
-{
-    using Tile = Tiling<16, 4, 4, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
-    // sum_dx = da · Wᵀ
-    Real sum_dx[1][4][4] = {};
-    add_product<true, true>(
-        Tile(), sum_dx, left_tile, right_tile, rows, D, Part(4 * H),
-        [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
-        [=](Index k, int block, Index at_d) { return W_[at_d * 4 * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 4; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
-            if (!(at_n < rows && at_d < D))
-                continue;
-            const Real ds_sum = ds_sum_[at_n];
-            const Real w_f = w_f_[at_d];
-            const Real da_i = da_i_[at_n];
-            const Real w_i = w_i_[at_d];
-            // dx = −ds_sum ⊙ w_f + da_i ⊙ w_i + da · Wᵀ
-            const Real dx = -(ds_sum * w_f) + da_i * w_i + sum_dx[0][own_row][own_column];
-            dx_[at_n * D + at_d] = dx;
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i_parts(
     const Real *da_i_, const Real *x_, const Real *ds_sum_, Real *dw_i_parts_, Real *dw_f_parts_, Index D,
     Index rows, Index parts)
@@ -684,27 +655,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i_parts(
     dw_f_parts_[at_parts * D + at_d] = dw_f_parts[0];
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i(
-    const Real *dw_i_parts_, const Real *dw_f_parts_, Real *dw_i_, Real *dw_f_, Index D, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D))
-        return;
-    const Index at_d = at;
-    Real sum_dw_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_i += dw_i_parts_[at_parts * D + at_d];
-    Real sum_dw_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_f += dw_f_parts_[at_parts * D + at_d];
-    // dw_i = xᵀ · da_i
-    const Real dw_i = sum_dw_i;
-    dw_i_[at_d] = dw_i;
-    // dw_f = −xᵀ · ds_sum
-    const Real dw_f = -sum_dw_f;
-    dw_f_[at_d] = dw_f;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_i_parts(
     const Real *da_i_, const Real *ds_sum_, Real *db_i_parts_, Real *db_f_parts_, Index rows, Index parts)
 {
@@ -732,24 +682,33 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_i_parts(
     db_f_parts_[at_parts] = db_f_parts[0];
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_i(
-    const Real *db_i_parts_, const Real *db_f_parts_, Real *db_i_, Real *db_f_, Index parts)
+extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
+    const Real *da_, const Real *W_, const Real *ds_sum_, const Real *w_f_, const Real *da_i_,
+    const Real *w_i_, Real *dx_, Index D, Index H, Index rows)
 {
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < 1))
-        return;
-    Real sum_db_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_i += db_i_parts_[at_parts];
-    Real sum_db_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_f += db_f_parts_[at_parts];
-    // db_i = Σ_n da_i
-    const Real db_i = sum_db_i;
-    db_i_[0] = db_i;
-    // db_f = −Σ_n ds_sum
-    const Real db_f = -sum_db_f;
-    db_f_[0] = db_f;
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    // sum_dx = da · Wᵀ
+    Real sum_dx[1][4][4] = {};
+    add_product<true, true>(
+        Tile(), sum_dx, left_tile, right_tile, rows, D, Part(4 * H),
+        [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
+        [=](Index k, int block, Index at_d) { return W_[at_d * 4 * H + k]; });
+    #pragma unroll
+    for (int own_row = 0; own_row < 4; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < 4; ++own_column) {
+            const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
+            if (!(at_n < rows && at_d < D))
+                continue;
+            const Real ds_sum = ds_sum_[at_n];
+            const Real w_f = w_f_[at_d];
+            const Real da_i = da_i_[at_n];
+            const Real w_i = w_i_[at_d];
+            // dx = −ds_sum ⊙ w_f + da_i ⊙ w_i + da · Wᵀ
+            const Real dx = -(ds_sum * w_f) + da_i * w_i + sum_dx[0][own_row][own_column];
+            dx_[at_n * D + at_d] = dx;
+        }
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_parts(
@@ -776,6 +735,70 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_parts(
             dW_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] = dW_parts[2][own_row][own_column];
             dW_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] = dW_parts[3][own_row][own_column];
         }
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[4] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts),
+        [=](Index k, int block) {
+            return da_[k * 4 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
+    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i(
+    const Real *dw_i_parts_, const Real *dw_f_parts_, Real *dw_i_, Real *dw_f_, Index D, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D))
+        return;
+    const Index at_d = at;
+    Real sum_dw_i = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dw_i += dw_i_parts_[at_parts * D + at_d];
+    Real sum_dw_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dw_f += dw_f_parts_[at_parts * D + at_d];
+    // dw_i = xᵀ · da_i
+    const Real dw_i = sum_dw_i;
+    dw_i_[at_d] = dw_i;
+    // dw_f = −xᵀ · ds_sum
+    const Real dw_f = -sum_dw_f;
+    dw_f_[at_d] = dw_f;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_i(
+    const Real *db_i_parts_, const Real *db_f_parts_, Real *db_i_, Real *db_f_, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < 1))
+        return;
+    Real sum_db_i = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_db_i += db_i_parts_[at_parts];
+    Real sum_db_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_db_f += db_f_parts_[at_parts];
+    // db_i = Σ_n da_i
+    const Real db_i = sum_db_i;
+    db_i_[0] = db_i;
+    // db_f = −Σ_n ds_sum
+    const Real db_f = -sum_db_f;
+    db_f_[0] = db_f;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW(
@@ -807,29 +830,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW(
     dW_[at_d * 4 * H + 2 * H + at_h] = dW_v;
     const Real dW_o = sum_dW_o;
     dW_[at_d * 4 * H + 3 * H + at_h] = dW_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[4] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_[k * 4 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
-    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(
