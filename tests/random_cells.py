@@ -37,13 +37,23 @@ def random_cell(seed: int) -> RandomCell:
     chance = random.Random(seed)
     names = chance.choice(DIMENSIONS)
     source = _Writer(chance, names.split(), chance.choice(([], [], ["G"]))).source(f"Random{seed}")
+    return cell_of(source, names)
+
+
+def cell_of(source: str, dimensions: str) -> RandomCell:
+    """The cell that a class's source defines, over dimensions that are given by their names."""
     scope = {
-        **dict(zip(names.split(), dims(names), strict=True)),
-        **{name: stack(labels, dims(names)[2]) for name, labels in LABELS.items()},
+        **dict(zip(dimensions.split(), dims(dimensions), strict=True)),
+        **{name: stack(labels, dims(dimensions)[2]) for name, labels in LABELS.items()},
         **{name: getattr(language, name) for name in language.__all__},
     }
     exec(source, scope)  # our own, written a moment ago
-    return RandomCell(scope[f"Random{seed}"].program, source, dict(zip(names.split(), LENGTHS, strict=True)))
+    (made,) = (
+        one
+        for one in scope.values()
+        if isinstance(one, type) and issubclass(one, language.Cell) and one is not language.Cell
+    )
+    return RandomCell(made.program, source, dict(zip(dimensions.split(), LENGTHS, strict=True)))
 
 
 @dataclass
