@@ -138,8 +138,22 @@ class Quotient(Cell):
     outputs = ("y",)
 
 
+class Linear(Cell):
+    """A state that is begun before the loop."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+    U = parameter(H, H)
+
+    h = x @ W + h_prev @ U
+    y = tanh(h)
+    outputs = ("y",)
+
+
 HARD: dict[str, Program] = {
-    cell.program.name: cell.program for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient)
+    cell.program.name: cell.program
+    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear)
 }
 
 
