@@ -117,13 +117,10 @@ def tangents(plan: Schedule) -> Tangents:
     upward = [*forward, *(e for e in moving if e.name in moved)]
     downward = [*step.equations, *(e for e in moving if e.name not in moved)]
     moved_results = [name + mark for name in results]
-    return Tangents(
-        plan,
-        program,
-        _sweep(plan, program, upward, up, moved_results, optional, at_every_step=moved_results),
-        _sweep(plan, program, downward, down, [name + mark for name in step.outputs], optional),
-        mark,
-    )
+    falling = _sweep(plan, program, downward, down, [name + mark for name in step.outputs], optional)
+    also = sorted(names_in(falling.equations) & {e.name for e in upward if e.array.role == "tangent"})
+    rising = _sweep(plan, program, upward, up, moved_results, optional, at_every_step=moved_results, also=also)
+    return Tangents(plan, program, rising, falling, mark)
 
 
 def _sweep(
@@ -134,12 +131,18 @@ def _sweep(
     results: Sequence[str],
     optional: frozenset[str],
     at_every_step: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> Sweep:
-    """The equations that the results need, placed by what they wait for; the tape is there and not computed again."""
+    """The equations that the results need, placed by what they wait for; the tape is there and not computed again.
+
+    Args:
+        at_every_step: what is handed on and has memory for all steps.
+        also: arrays that another sweep reads, needed or not.
+    """
     arrives, leaves = {c.arrives for c in carries}, {c.leaves for c in carries}
     tape = {array.name for array in plan.tape} | {*default_outputs(plan.cell)}
     left = [e for e in equations if e.name not in tape]
-    needed = ancestors({*results, *leaves}, left)
+    needed = ancestors({*results, *leaves, *also}, left)
     left = [e for e in left if e.name in needed]
     waiting = descendants(arrives, left) | leaves - {*at_every_step}
     looped = ancestors(leaves, left)

@@ -124,6 +124,7 @@ class _Backward:
             loop=loop_over(self._items(words(blocks)), tuple(b for b in blocks if b.lines), "count"),
             finish=(
                 *(f"copyto({c.gradient}, {c.result})" for c in self.carried if c.apart),
+                *(f"copyto(gradients.{name}, buffers.{name})" for name in sorted(self.results)),
                 *without_steps(last),
                 *(f"{name} = buffers.{name}" for name in whole.used),
             ),
@@ -143,7 +144,12 @@ class _Backward:
     def stored(self) -> set[str]:
         """Cotangents of the loop that are wanted for all t afterwards."""
         own = {e.name for e in self.plan.recurrence} | {array.name for array in self.plan.step.having("cotangent")}
-        return names_in(self.plan.deferred) & own - self.direct
+        return (names_in(self.plan.deferred) & own - self.direct) | self.results
+
+    @cached_property
+    def results(self) -> set[str]:
+        """Gradients of sequences that the loop has in passing, as what it reads itself."""
+        return {e.name for e in self.plan.recurrence} & {COTANGENT + a.name for a in self.plan.cell.having("sequence")}
 
     @cached_property
     def direct(self) -> set[str]:

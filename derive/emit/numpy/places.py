@@ -135,7 +135,7 @@ class Places:
 
     def _is_local(self, name: str) -> bool:
         own = {e.name for e in self.sweep.loop} | {carry.arrives for carry in self.sweep.carries}
-        return name in own - {*self.lasting, *(a.name for a in self.chunked)}
+        return name in own - {*self.lasting, *self.sweep.stored, *(a.name for a in self.chunked)}
 
 
 def sliced(array: Array, label: str | None) -> str:
