@@ -197,6 +197,10 @@ class _Writer:
         raise HandgradError(f"no matrix notation for {expr}")
 
     def _contraction(self, total: Sigma, groups: tuple[Group, ...]) -> Form:
+        idle = [index.dim for index in total.indices if index not in total.body.free_symbols]
+        if idle:
+            left = [index for index in total.indices if index in total.body.free_symbols]
+            return self.write(Mul(*idle, Sigma(total.body, *left)), groups)
         factors = _ordered(Mul.make_args(total.body), self.program)
         summed = self._summed_groups(total)
         flat = {index for group in summed for index in group}

@@ -548,10 +548,10 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
         Tile(), sum_dx, pieces, rows, D, Part(H),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return U_x_[at_d * H + k]; });
-    // sum_dx_2 = da · W_xᵀ
-    Real sum_dx_2[1][8][2] = {};
+    // sum_dx__2 = da · W_xᵀ
+    Real sum_dx__2[1][8][2] = {};
     add_product<true, true>(
-        Tile(), sum_dx_2, pieces, rows, D, Part(2 * H),
+        Tile(), sum_dx__2, pieces, rows, D, Part(2 * H),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
     const int rank = Tile::rank();
@@ -563,7 +563,7 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx = dn_sum · U_xᵀ + da · W_xᵀ
-            const Real dx = sum_dx[0][own_row][own_column] + sum_dx_2[0][own_row][own_column];
+            const Real dx = sum_dx[0][own_row][own_column] + sum_dx__2[0][own_row][own_column];
             dx_[at_n * D + at_d] = dx;
         }
 }
@@ -601,34 +601,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, const Real *dU_x_parts_, Real *dW_x_, Real *dU_x_, Index D, Index H,
-    Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_r += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
-    Real sum_dW_x_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_z += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
-    Real sum_dU_x = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_x += dU_x_parts_[at_parts * D * H + at_d * H + at_h];
-    // dW_x = xᵀ · da
-    const Real dW_x_r = sum_dW_x_r;
-    dW_x_[at_d * 2 * H + at_h] = dW_x_r;
-    const Real dW_x_z = sum_dW_x_z;
-    dW_x_[at_d * 2 * H + H + at_h] = dW_x_z;
-    // dU_x = xᵀ · dn_sum
-    const Real dU_x = sum_dU_x;
-    dU_x_[at_d * H + at_h] = dU_x;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
     const Real *h_prev_, const Real *da_, const Real *gates_, const Real *dn_sum_, Real *dW_h_parts_,
     Real *dU_h_parts_, Index H, Index rows, Index parts)
@@ -662,33 +634,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
-    const Real *dW_h_parts_, const Real *dU_h_parts_, Real *dW_h_, Real *dU_h_, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < H * H))
-        return;
-    const Index at_h = at / H;
-    const Index at_h2 = at % H;
-    Real sum_dW_h_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_r += dW_h_parts_[at_parts * H * 2 * H + at_h * 2 * H + at_h2];
-    Real sum_dW_h_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_z += dW_h_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2];
-    Real sum_dU_h = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_h += dU_h_parts_[at_parts * H * H + at_h * H + at_h2];
-    // dW_h = h_prevᵀ · da
-    const Real dW_h_r = sum_dW_h_r;
-    dW_h_[at_h * 2 * H + at_h2] = dW_h_r;
-    const Real dW_h_z = sum_dW_h_z;
-    dW_h_[at_h * 2 * H + H + at_h2] = dW_h_z;
-    // dU_h = (r ⊙ h_prev)ᵀ · dn_sum
-    const Real dU_h = sum_dU_h;
-    dU_h_[at_h * H + at_h2] = dU_h;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const Real *da_, const Real *dn_sum_, Real *db_parts_, Real *de_parts_, Index H, Index rows, Index parts)
 {
@@ -716,6 +661,61 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     db_parts_[at_parts * 2 * H + at_h] = db_parts[0];
     db_parts_[at_parts * 2 * H + H + at_h] = db_parts[1];
     de_parts_[at_parts * H + at_h] = de_parts[0];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, const Real *dU_x_parts_, Real *dW_x_, Real *dU_x_, Index D, Index H,
+    Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x_r = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_r += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
+    Real sum_dW_x_z = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_z += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
+    Real sum_dU_x = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dU_x += dU_x_parts_[at_parts * D * H + at_d * H + at_h];
+    // dW_x = xᵀ · da
+    const Real dW_x_r = sum_dW_x_r;
+    dW_x_[at_d * 2 * H + at_h] = dW_x_r;
+    const Real dW_x_z = sum_dW_x_z;
+    dW_x_[at_d * 2 * H + H + at_h] = dW_x_z;
+    // dU_x = xᵀ · dn_sum
+    const Real dU_x = sum_dU_x;
+    dU_x_[at_d * H + at_h] = dU_x;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
+    const Real *dW_h_parts_, const Real *dU_h_parts_, Real *dW_h_, Real *dU_h_, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < H * H))
+        return;
+    const Index at_h = at / H;
+    const Index at_h2 = at % H;
+    Real sum_dW_h_r = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_r += dW_h_parts_[at_parts * H * 2 * H + at_h * 2 * H + at_h2];
+    Real sum_dW_h_z = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_z += dW_h_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2];
+    Real sum_dU_h = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dU_h += dU_h_parts_[at_parts * H * H + at_h * H + at_h2];
+    // dW_h = h_prevᵀ · da
+    const Real dW_h_r = sum_dW_h_r;
+    dW_h_[at_h * 2 * H + at_h2] = dW_h_r;
+    const Real dW_h_z = sum_dW_h_z;
+    dW_h_[at_h * 2 * H + H + at_h2] = dW_h_z;
+    // dU_h = (r ⊙ h_prev)ᵀ · dn_sum
+    const Real dU_h = sum_dU_h;
+    dU_h_[at_h * H + at_h2] = dU_h;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

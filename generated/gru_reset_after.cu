@@ -509,6 +509,54 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     da_[at_n * 3 * H + 2 * H + at_h] = da_n;
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
+    const Real *h_prev_, const Real *dq_, Real *dW_h_parts_, Index H, Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 48> pieces;
+    const Index at_parts = blockIdx.z;
+    // dW_h_parts = h_prevᵀ · dq
+    Real dW_h_parts[3][8][1] = {};
+    add_product<false, false>(
+        Tile(), dW_h_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dq_[k * 3 * H + block * H + at_h2]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
+            if (!(at_h < H && at_h2 < H))
+                continue;
+            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2] = dW_h_parts[0][own_row][own_column];
+            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2] = dW_h_parts[1][own_row][own_column];
+            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_h_parts(
+    const Real *dq_, Real *db_h_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_h_parts = Σ_n dq
+    Real db_h_parts[3] = {};
+    add_total(
+        db_h_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return dq_[k * 3 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_h_parts_[at_parts * 3 * H + at_h] = db_h_parts[0];
+    db_h_parts_[at_parts * 3 * H + H + at_h] = db_h_parts[1];
+    db_h_parts_[at_parts * 3 * H + 2 * H + at_h] = db_h_parts[2];
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
     const Real *da_, const Real *W_x_, Real *dx_, Index D, Index H, Index rows)
 {
@@ -534,29 +582,29 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
-    const Real *h_prev_, const Real *dq_, Real *dW_h_parts_, Index H, Index rows, Index parts)
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
+    const Real *x_, const Real *da_, Real *dW_x_parts_, Index D, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<1, 16, 16, 8, 1, 16>;
     __shared__ __align__(16) Pieces<Tile, 48> pieces;
     const Index at_parts = blockIdx.z;
-    // dW_h_parts = h_prevᵀ · dq
-    Real dW_h_parts[3][8][1] = {};
+    // dW_x_parts = xᵀ · da
+    Real dW_x_parts[3][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_parts, pieces, H, H, Part(rows, parts, at_parts),
-        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dq_[k * 3 * H + block * H + at_h2]; });
+        Tile(), dW_x_parts, pieces, D, H, Part(rows, parts, at_parts),
+        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
+        [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
     const int rank = Tile::rank();
     #pragma unroll
     for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
         for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
-            if (!(at_h < H && at_h2 < H))
+            const Index at_d = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+            if (!(at_d < D && at_h < H))
                 continue;
-            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2] = dW_h_parts[0][own_row][own_column];
-            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2] = dW_h_parts[1][own_row][own_column];
-            dW_h_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
+            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] = dW_x_parts[0][own_row][own_column];
+            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] = dW_x_parts[1][own_row][own_column];
+            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] = dW_x_parts[2][own_row][own_column];
         }
 }
 
@@ -586,26 +634,26 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     dW_h_[at_h * 3 * H + 2 * H + at_h2] = dW_h_n;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_h_parts(
-    const Real *dq_, Real *db_h_parts_, Index H, Index rows, Index parts)
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_x_parts(
+    const Real *da_, Real *db_x_parts_, Index H, Index rows, Index parts)
 {
     __shared__ Real column_sums[8][32];
     const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
     const bool inside = at < H;
     const Index at_h = at;
     const Index at_parts = blockIdx.z;
-    // db_h_parts = Σ_n dq
-    Real db_h_parts[3] = {};
+    // db_x_parts = Σ_n da
+    Real db_x_parts[3] = {};
     add_total(
-        db_h_parts, column_sums, inside, Part(rows, parts, at_parts),
+        db_x_parts, column_sums, inside, Part(rows, parts, at_parts),
         [=](Index k, int block) {
-            return dq_[k * 3 * H + block * H + at_h];
+            return da_[k * 3 * H + block * H + at_h];
         });
     if (!inside || threadIdx.y != 0)
         return;
-    db_h_parts_[at_parts * 3 * H + at_h] = db_h_parts[0];
-    db_h_parts_[at_parts * 3 * H + H + at_h] = db_h_parts[1];
-    db_h_parts_[at_parts * 3 * H + 2 * H + at_h] = db_h_parts[2];
+    db_x_parts_[at_parts * 3 * H + at_h] = db_x_parts[0];
+    db_x_parts_[at_parts * 3 * H + H + at_h] = db_x_parts[1];
+    db_x_parts_[at_parts * 3 * H + 2 * H + at_h] = db_x_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_h(
@@ -633,32 +681,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_h(
     db_h_[2 * H + at_h] = db_h_n;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
-    const Real *x_, const Real *da_, Real *dW_x_parts_, Index D, Index H, Index rows, Index parts)
-{
-    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
-    __shared__ __align__(16) Pieces<Tile, 48> pieces;
-    const Index at_parts = blockIdx.z;
-    // dW_x_parts = xᵀ · da
-    Real dW_x_parts[3][8][1] = {};
-    add_product<false, false>(
-        Tile(), dW_x_parts, pieces, D, H, Part(rows, parts, at_parts),
-        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
-        [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
-    const int rank = Tile::rank();
-    #pragma unroll
-    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_d = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
-            if (!(at_d < D && at_h < H))
-                continue;
-            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] = dW_x_parts[0][own_row][own_column];
-            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] = dW_x_parts[1][own_row][own_column];
-            dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] = dW_x_parts[2][own_row][own_column];
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
 {
@@ -683,28 +705,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     dW_x_[at_d * 3 * H + H + at_h] = dW_x_z;
     const Real dW_x_n = sum_dW_x_n;
     dW_x_[at_d * 3 * H + 2 * H + at_h] = dW_x_n;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_x_parts(
-    const Real *da_, Real *db_x_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_x_parts = Σ_n da
-    Real db_x_parts[3] = {};
-    add_total(
-        db_x_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 3 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_x_parts_[at_parts * 3 * H + at_h] = db_x_parts[0];
-    db_x_parts_[at_parts * 3 * H + H + at_h] = db_x_parts[1];
-    db_x_parts_[at_parts * 3 * H + 2 * H + at_h] = db_x_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_x(

@@ -404,29 +404,29 @@ def _backward(
         buffers.d_next_h.at(0), tape.z.at(0), tape.q.at(0), tape.n.at(0), tape.r.at(0), buffers.da.at(0),
         buffers.dz.at(0), H, T * N
     )
-    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
-        buffers.da.at(0), W_x.at(0), gradients.dx.at(0), D, H, T * N
-    )
     gpu.prepare("backward_after_dW_h_parts", H, H, parts=buffers.dW_h_parts.shape[0], stream=stream)(
         tape.h.at(0), buffers.dq.at(0), buffers.dW_h_parts.at(0), H, T * N, buffers.dW_h_parts.shape[0]
-    )
-    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
-        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
     )
     gpu.prepare("backward_after_db_h_parts", H, parts=buffers.db_h_parts.shape[0], stream=stream)(
         buffers.dq.at(0), buffers.db_h_parts.at(0), H, T * N, buffers.db_h_parts.shape[0]
     )
-    gpu.prepare("backward_after_db_h", H, stream=stream)(
-        buffers.db_h_parts.at(0), gradients.db_h.at(0), H, buffers.db_h_parts.shape[0]
+    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
+        buffers.da.at(0), W_x.at(0), gradients.dx.at(0), D, H, T * N
     )
     gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
         x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
+    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
+        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
     )
     gpu.prepare("backward_after_db_x_parts", H, parts=buffers.db_x_parts.shape[0], stream=stream)(
         buffers.da.at(0), buffers.db_x_parts.at(0), H, T * N, buffers.db_x_parts.shape[0]
+    )
+    gpu.prepare("backward_after_db_h", H, stream=stream)(
+        buffers.db_h_parts.at(0), gradients.db_h.at(0), H, buffers.db_h_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
     )
     gpu.prepare("backward_after_db_x", H, stream=stream)(
         buffers.db_x_parts.at(0), gradients.db_x.at(0), H, buffers.db_x_parts.shape[0]
@@ -888,13 +888,13 @@ _KERNELS = {
     "backward_step": _Kernel("PPPPPPPPPPPPqqi", (8, 4), (16, 16), True),
     "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
     "backward_after_da": _Kernel("PPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db_h_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_db_h": _Kernel("PPqq", (256, 1), (256,), False),
+    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
+    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db_x_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_db_h": _Kernel("PPqq", (256, 1), (256,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db_x": _Kernel("PPqq", (256, 1), (256,), False),
 }

@@ -425,22 +425,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x += dW_x_parts_[at_parts * D * H + at_d * H + at_h];
-    // dW_x = xᵀ · dh_sum
-    const Real dW_x = sum_dW_x;
-    dW_x_[at_d * H + at_h] = dW_x;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_du_parts(
     const Real *dh_sum_, const Real *h_prev_, Real *du_parts_, Real *db_parts_, Index H, Index rows,
     Index parts)
@@ -468,6 +452,22 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_du_parts(
         return;
     du_parts_[at_parts * H + at_h] = du_parts[0];
     db_parts_[at_parts * H + at_h] = db_parts[0];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x += dW_x_parts_[at_parts * D * H + at_d * H + at_h];
+    // dW_x = xᵀ · dh_sum
+    const Real dW_x = sum_dW_x;
+    dW_x_[at_d * H + at_h] = dW_x;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_du(

@@ -367,12 +367,12 @@ def _backward(
     gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
         x.at(0), buffers.dh_sum.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
-    )
     gpu.prepare("backward_after_du_parts", H, parts=buffers.du_parts.shape[0], stream=stream)(
         buffers.dh_sum.at(0), tape.h.at(0), buffers.du_parts.at(0), buffers.db_parts.at(0), H, T * N,
         buffers.du_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
     )
     gpu.prepare("backward_after_du", H, stream=stream)(
         buffers.du_parts.at(0), buffers.db_parts.at(0), gradients.du.at(0), gradients.db.at(0), H,
@@ -834,7 +834,7 @@ _KERNELS = {
     "backward_after_dh_sum": _Kernel("PPPqq", (256, 1), (256,), False),
     "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_du_parts": _Kernel("PPPPqqq", (32, 8), (32,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_du": _Kernel("PPPPqq", (256, 1), (256,), False),
 }

@@ -533,32 +533,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_g += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h];
-    Real sum_dW_x_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_f += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h];
-    Real sum_dW_x_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_o += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
-    // dW_x = xᵀ · da
-    const Real dW_x_g = sum_dW_x_g;
-    dW_x_[at_d * 3 * H + at_h] = dW_x_g;
-    const Real dW_x_f = sum_dW_x_f;
-    dW_x_[at_d * 3 * H + H + at_h] = dW_x_f;
-    const Real dW_x_o = sum_dW_x_o;
-    dW_x_[at_d * 3 * H + 2 * H + at_h] = dW_x_o;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
     const Real *h_prev_, const Real *da_, Real *dW_h_parts_, Index H, Index rows, Index parts)
 {
@@ -585,6 +559,54 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
         }
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[3] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_[k * 3 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 3 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 3 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 3 * H + 2 * H + at_h] = db_parts[2];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x_g = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_g += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h];
+    Real sum_dW_x_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_f += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h];
+    Real sum_dW_x_o = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_o += dW_x_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
+    // dW_x = xᵀ · da
+    const Real dW_x_g = sum_dW_x_g;
+    dW_x_[at_d * 3 * H + at_h] = dW_x_g;
+    const Real dW_x_f = sum_dW_x_f;
+    dW_x_[at_d * 3 * H + H + at_h] = dW_x_f;
+    const Real dW_x_o = sum_dW_x_o;
+    dW_x_[at_d * 3 * H + 2 * H + at_h] = dW_x_o;
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
 {
@@ -609,28 +631,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     dW_h_[at_h * 3 * H + H + at_h2] = dW_h_f;
     const Real dW_h_o = sum_dW_h_o;
     dW_h_[at_h * 3 * H + 2 * H + at_h2] = dW_h_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[3] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 3 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 3 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 3 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 3 * H + 2 * H + at_h] = db_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

@@ -995,30 +995,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dtanh_h(
     dp_1_[at_n * 4 * H + 3 * H + at_h] = dp_1_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dp_s_sum_sum(
-    const Real *dp_1_, const Real *p_0_, const Real *p_s_, Real *dp_s_sum_sum_, Index H, Index rows)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < rows))
-        return;
-    const Index at_n = at;
-    const Real p_s = p_s_[at_n];
-    Real sum_dp_s_sum_2 = 0;
-    for (Index at_block = 0; at_block < 4; ++at_block)
-        for (Index at_h = 0; at_h < H; ++at_h)
-            sum_dp_s_sum_2 += dp_1_[at_n * 4 * H + at_block * H + at_h] * p_0_[at_n * 4 * H + at_block * H +
-        at_h];
-    // dp_s_sum_2 = Σ_h dp_1 ⊙ p_0
-    const Real dp_s_sum_2 = sum_dp_s_sum_2;
-    // dp_s = −dp_s_sum_2 / p_s²
-    const Real dp_s = -(dp_s_sum_2 * power<-2>(p_s));
-    // dp_s_sum = 1/2 ⊙ dp_s / p_s
-    const Real dp_s_sum = (Real(1) / 2) * dp_s / p_s;
-    // dp_s_sum_sum = 1/4 ⊙ dp_s_sum / H
-    const Real dp_s_sum_sum = (Real(1) / 4) * dp_s_sum / Real(H);
-    dp_s_sum_sum_[at_n] = dp_s_sum_sum;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
     const Real *h_prev_, const Real *dq_, Real *dW_h_parts_, Index H, Index rows, Index parts)
 {
@@ -1044,37 +1020,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
             dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
             dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_parts[3][own_row][own_column];
         }
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
-    const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < H * H))
-        return;
-    const Index at_h = at / H;
-    const Index at_h2 = at % H;
-    Real sum_dW_h_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_i += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2];
-    Real sum_dW_h_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_g += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2];
-    Real sum_dW_h_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_f += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2];
-    Real sum_dW_h_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_o += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
-    // dW_h = h_prevᵀ · dq
-    const Real dW_h_i = sum_dW_h_i;
-    dW_h_[at_h * 4 * H + at_h2] = dW_h_i;
-    const Real dW_h_g = sum_dW_h_g;
-    dW_h_[at_h * 4 * H + H + at_h2] = dW_h_g;
-    const Real dW_h_f = sum_dW_h_f;
-    dW_h_[at_h * 4 * H + 2 * H + at_h2] = dW_h_f;
-    const Real dW_h_o = sum_dW_h_o;
-    dW_h_[at_h * 4 * H + 3 * H + at_h2] = dW_h_o;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
@@ -1121,6 +1066,61 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     dg_h_parts_[at_parts * 4 * H + H + at_h] = dg_h_parts[1];
     dg_h_parts_[at_parts * 4 * H + 2 * H + at_h] = dg_h_parts[2];
     dg_h_parts_[at_parts * 4 * H + 3 * H + at_h] = dg_h_parts[3];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dp_s_sum_sum(
+    const Real *dp_1_, const Real *p_0_, const Real *p_s_, Real *dp_s_sum_sum_, Index H, Index rows)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < rows))
+        return;
+    const Index at_n = at;
+    const Real p_s = p_s_[at_n];
+    Real sum_dp_s_sum_2 = 0;
+    for (Index at_block = 0; at_block < 4; ++at_block)
+        for (Index at_h = 0; at_h < H; ++at_h)
+            sum_dp_s_sum_2 += dp_1_[at_n * 4 * H + at_block * H + at_h] * p_0_[at_n * 4 * H + at_block * H +
+        at_h];
+    // dp_s_sum_2 = Σ_h dp_1 ⊙ p_0
+    const Real dp_s_sum_2 = sum_dp_s_sum_2;
+    // dp_s = −dp_s_sum_2 / p_s²
+    const Real dp_s = -(dp_s_sum_2 * power<-2>(p_s));
+    // dp_s_sum = 1/2 ⊙ dp_s / p_s
+    const Real dp_s_sum = (Real(1) / 2) * dp_s / p_s;
+    // dp_s_sum_sum = 1/4 ⊙ dp_s_sum / H
+    const Real dp_s_sum_sum = (Real(1) / 4) * dp_s_sum / Real(H);
+    dp_s_sum_sum_[at_n] = dp_s_sum_sum;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
+    const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < H * H))
+        return;
+    const Index at_h = at / H;
+    const Index at_h2 = at % H;
+    Real sum_dW_h_i = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_i += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2];
+    Real sum_dW_h_g = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_g += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2];
+    Real sum_dW_h_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_f += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2];
+    Real sum_dW_h_o = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h_o += dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
+    // dW_h = h_prevᵀ · dq
+    const Real dW_h_i = sum_dW_h_i;
+    dW_h_[at_h * 4 * H + at_h2] = dW_h_i;
+    const Real dW_h_g = sum_dW_h_g;
+    dW_h_[at_h * 4 * H + H + at_h2] = dW_h_g;
+    const Real dW_h_f = sum_dW_h_f;
+    dW_h_[at_h * 4 * H + 2 * H + at_h2] = dW_h_f;
+    const Real dW_h_o = sum_dW_h_o;
+    dW_h_[at_h * 4 * H + 3 * H + at_h2] = dW_h_o;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(
@@ -1196,6 +1196,35 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db(
     dg_h_[3 * H + at_h] = dg_h_o;
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_dg_c_parts(
+    const Real *dtanh_h_, const Real *c_1_, const Real *tanh_h_, Real *dg_c_parts_, Real *db_c_parts_,
+    Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // dg_c_parts = Σ_n dtanh_h ⊙ c_1 ⊙ (1 − tanh_h²)
+    Real dg_c_parts[1] = {};
+    add_total(
+        dg_c_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return dtanh_h_[k * H + at_h] * c_1_[k * H + at_h] * (1 - (tanh_h_[k * H + at_h] * tanh_h_[k * H + at_h]));
+        });
+    // db_c_parts = Σ_n dtanh_h ⊙ (1 − tanh_h²)
+    Real db_c_parts[1] = {};
+    add_total(
+        db_c_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return dtanh_h_[k * H + at_h] * (1 - (tanh_h_[k * H + at_h] * tanh_h_[k * H + at_h]));
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    dg_c_parts_[at_parts * H + at_h] = dg_c_parts[0];
+    db_c_parts_[at_parts * H + at_h] = db_c_parts[0];
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dp_0(
     const Real *dp_1_, const Real *p_s_, const Real *dp_s_sum_sum_, const Real *p_0_, Real *dp_0_, Index H,
     Index rows)
@@ -1224,35 +1253,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dp_0(
     dp_0_[at_n * 4 * H + 2 * H + at_h] = dp_0_f;
     const Real dp_0_o = dp_1_o / p_s + 2 * dp_s_sum_sum * p_0_o;
     dp_0_[at_n * 4 * H + 3 * H + at_h] = dp_0_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_dg_c_parts(
-    const Real *dtanh_h_, const Real *c_1_, const Real *tanh_h_, Real *dg_c_parts_, Real *db_c_parts_,
-    Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // dg_c_parts = Σ_n dtanh_h ⊙ c_1 ⊙ (1 − tanh_h²)
-    Real dg_c_parts[1] = {};
-    add_total(
-        dg_c_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return dtanh_h_[k * H + at_h] * c_1_[k * H + at_h] * (1 - (tanh_h_[k * H + at_h] * tanh_h_[k * H + at_h]));
-        });
-    // db_c_parts = Σ_n dtanh_h ⊙ (1 − tanh_h²)
-    Real db_c_parts[1] = {};
-    add_total(
-        db_c_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return dtanh_h_[k * H + at_h] * (1 - (tanh_h_[k * H + at_h] * tanh_h_[k * H + at_h]));
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    dg_c_parts_[at_parts * H + at_h] = dg_c_parts[0];
-    db_c_parts_[at_parts * H + at_h] = db_c_parts[0];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dg_c(

@@ -186,14 +186,14 @@ class _Buffers:
         self.dq = _empty((T, N, 4 * H), dtype, allocate)
         self.dtanh_h = _empty((T, N, H), dtype, allocate)
         self.dp_1 = _empty((T, N, 4 * H), dtype, allocate)
-        self.dp_s_sum_sum = _empty((T, N), dtype, allocate)
         self.dW_h_parts = _empty((_parts(T * N, "backward_after_dW_h_parts", H, H), H, 4 * H), dtype, allocate)
         self.db_parts = _empty((_parts(T * N, "backward_after_db_parts", H), 4 * H), dtype, allocate)
         self.dg_x_parts = _empty((_parts(T * N, "backward_after_db_parts", H), 4 * H), dtype, allocate)
         self.dg_h_parts = _empty((_parts(T * N, "backward_after_db_parts", H), 4 * H), dtype, allocate)
-        self.dp_0 = _empty((T, N, 4 * H), dtype, allocate)
+        self.dp_s_sum_sum = _empty((T, N), dtype, allocate)
         self.dg_c_parts = _empty((_parts(T * N, "backward_after_dg_c_parts", H), H), dtype, allocate)
         self.db_c_parts = _empty((_parts(T * N, "backward_after_dg_c_parts", H), H), dtype, allocate)
+        self.dp_0 = _empty((T, N, 4 * H), dtype, allocate)
         self.dp_0_sum = _empty((T, N), dtype, allocate)
         self.dp = _empty((T, N, 4 * H), dtype, allocate)
         self.dW_x_parts = _empty((_parts(T * N, "backward_after_dW_x_parts", D, H), D, 4 * H), dtype, allocate)
@@ -591,30 +591,30 @@ def _backward(
         buffers.d_next_h.at(0), tape.gates.at(0), buffers.dtanh_h.at(0), buffers.da.at(0), g_x.at(0),
         buffers.dp_1.at(0), H, T * N
     )
-    gpu.prepare("backward_after_dp_s_sum_sum", T * N, stream=stream)(
-        buffers.dp_1.at(0), tape.p_0.at(0), tape.p_s.at(0), buffers.dp_s_sum_sum.at(0), H, T * N
-    )
     gpu.prepare("backward_after_dW_h_parts", H, H, parts=buffers.dW_h_parts.shape[0], stream=stream)(
         tape.h.at(0), buffers.dq.at(0), buffers.dW_h_parts.at(0), H, T * N, buffers.dW_h_parts.shape[0]
-    )
-    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
-        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
     )
     gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
         buffers.da.at(0), tape.p_1.at(0), tape.q_1.at(0), buffers.db_parts.at(0), buffers.dg_x_parts.at(0),
         buffers.dg_h_parts.at(0), H, T * N, buffers.db_parts.shape[0]
     )
+    gpu.prepare("backward_after_dp_s_sum_sum", T * N, stream=stream)(
+        buffers.dp_1.at(0), tape.p_0.at(0), tape.p_s.at(0), buffers.dp_s_sum_sum.at(0), H, T * N
+    )
+    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
+        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
+    )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), buffers.dg_x_parts.at(0), buffers.dg_h_parts.at(0), gradients.db.at(0),
         gradients.dg_x.at(0), gradients.dg_h.at(0), H, buffers.db_parts.shape[0]
     )
-    gpu.prepare("backward_after_dp_0", T * N * H, stream=stream)(
-        buffers.dp_1.at(0), tape.p_s.at(0), buffers.dp_s_sum_sum.at(0), tape.p_0.at(0), buffers.dp_0.at(0), H,
-        T * N
-    )
     gpu.prepare("backward_after_dg_c_parts", H, parts=buffers.dg_c_parts.shape[0], stream=stream)(
         buffers.dtanh_h.at(0), tape.c_1.at(0), tape.tanh_h.at(0), buffers.dg_c_parts.at(0),
         buffers.db_c_parts.at(0), H, T * N, buffers.dg_c_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dp_0", T * N * H, stream=stream)(
+        buffers.dp_1.at(0), tape.p_s.at(0), buffers.dp_s_sum_sum.at(0), tape.p_0.at(0), buffers.dp_0.at(0), H,
+        T * N
     )
     gpu.prepare("backward_after_dg_c", H, stream=stream)(
         buffers.dg_c_parts.at(0), buffers.db_c_parts.at(0), gradients.dg_c.at(0), gradients.db_c.at(0), H,
@@ -1120,13 +1120,13 @@ _KERNELS = {
     "backward_step_dq": _Kernel("PPPqq", (256, 1), (256,), False),
     "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
     "backward_after_dtanh_h": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dp_s_sum_sum": _Kernel("PPPPqq", (256, 1), (256,), False),
     "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db_parts": _Kernel("PPPPPPqqq", (32, 8), (32,), False),
+    "backward_after_dp_s_sum_sum": _Kernel("PPPPqq", (256, 1), (256,), False),
+    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dp_0": _Kernel("PPPPPqq", (256, 1), (256,), False),
     "backward_after_dg_c_parts": _Kernel("PPPPPqqq", (32, 8), (32,), False),
+    "backward_after_dp_0": _Kernel("PPPPPqq", (256, 1), (256,), False),
     "backward_after_dg_c": _Kernel("PPPPqq", (256, 1), (256,), False),
     "backward_after_dp_0_sum": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_dp": _Kernel("PPPqq", (256, 1), (256,), False),

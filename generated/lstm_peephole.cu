@@ -586,6 +586,56 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
+    const Real *h_prev_, const Real *da_, Real *dW_h_parts_, Index H, Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
+    const Index at_parts = blockIdx.z;
+    // dW_h_parts = h_prevᵀ · da
+    Real dW_h_parts[4][8][1] = {};
+    add_product<false, false>(
+        Tile(), dW_h_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return da_[k * 4 * H + block * H + at_h2]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
+            if (!(at_h < H && at_h2 < H))
+                continue;
+            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] = dW_h_parts[0][own_row][own_column];
+            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] = dW_h_parts[1][own_row][own_column];
+            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
+            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_parts[3][own_row][own_column];
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[4] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_[k * 4 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
+    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
 {
@@ -617,33 +667,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     dW_x_[at_d * 4 * H + 3 * H + at_h] = dW_x_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
-    const Real *h_prev_, const Real *da_, Real *dW_h_parts_, Index H, Index rows, Index parts)
-{
-    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
-    __shared__ __align__(16) Pieces<Tile, 64> pieces;
-    const Index at_parts = blockIdx.z;
-    // dW_h_parts = h_prevᵀ · da
-    Real dW_h_parts[4][8][1] = {};
-    add_product<false, false>(
-        Tile(), dW_h_parts, pieces, H, H, Part(rows, parts, at_parts),
-        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return da_[k * 4 * H + block * H + at_h2]; });
-    const int rank = Tile::rank();
-    #pragma unroll
-    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
-            if (!(at_h < H && at_h2 < H))
-                continue;
-            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] = dW_h_parts[0][own_row][own_column];
-            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] = dW_h_parts[1][own_row][own_column];
-            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_parts[2][own_row][own_column];
-            dW_h_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_parts[3][own_row][own_column];
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
 {
@@ -673,29 +696,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     dW_h_[at_h * 4 * H + 2 * H + at_h2] = dW_h_f;
     const Real dW_h_o = sum_dW_h_o;
     dW_h_[at_h * 4 * H + 3 * H + at_h2] = dW_h_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[4] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 4 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
-    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

@@ -612,6 +612,81 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
+    const Real *h_prev_, const Real *da_, Real *dW_h_parts_, Index P, Index H, Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
+    const Index at_parts = blockIdx.z;
+    // dW_h_parts = h_prevᵀ · da
+    Real dW_h_parts[4][8][1] = {};
+    add_product<false, false>(
+        Tile(), dW_h_parts, pieces, P, H, Part(rows, parts, at_parts),
+        [=](Index at_p, Index k) { return h_prev_[k * P + at_p]; },
+        [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_p = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+            if (!(at_p < P && at_h < H))
+                continue;
+            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + at_h] = dW_h_parts[0][own_row][own_column];
+            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + H + at_h] = dW_h_parts[1][own_row][own_column];
+            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + 2 * H + at_h] = dW_h_parts[2][own_row][own_column];
+            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + 3 * H + at_h] = dW_h_parts[3][own_row][own_column];
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[4] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_[k * 4 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
+    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_p_parts(
+    const Real *gates_, const Real *tanh_c_, const Real *d_next_h_, Real *dW_p_parts_, Index P, Index H,
+    Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
+    const Index at_parts = blockIdx.z;
+    // dW_p_parts = (o ⊙ tanh_c)ᵀ · d_next_h
+    Real dW_p_parts[1][8][4] = {};
+    add_product<false, false>(
+        Tile(), dW_p_parts, pieces, H, P, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return gates_[k * 4 * H + 3 * H + at_h] * tanh_c_[k * H + at_h]; },
+        [=](Index k, int block, Index at_p) { return d_next_h_[k * P + at_p]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_h = Tile::row(rank, own_row), at_p = Tile::column(rank, own_column);
+            if (!(at_h < H && at_p < P))
+                continue;
+            dW_p_parts_[at_parts * H * P + at_h * P + at_p] = dW_p_parts[0][own_row][own_column];
+        }
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
 {
@@ -641,33 +716,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     dW_x_[at_d * 4 * H + 2 * H + at_h] = dW_x_f;
     const Real dW_x_o = sum_dW_x_o;
     dW_x_[at_d * 4 * H + 3 * H + at_h] = dW_x_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
-    const Real *h_prev_, const Real *da_, Real *dW_h_parts_, Index P, Index H, Index rows, Index parts)
-{
-    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
-    __shared__ __align__(16) Pieces<Tile, 64> pieces;
-    const Index at_parts = blockIdx.z;
-    // dW_h_parts = h_prevᵀ · da
-    Real dW_h_parts[4][8][1] = {};
-    add_product<false, false>(
-        Tile(), dW_h_parts, pieces, P, H, Part(rows, parts, at_parts),
-        [=](Index at_p, Index k) { return h_prev_[k * P + at_p]; },
-        [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
-    const int rank = Tile::rank();
-    #pragma unroll
-    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_p = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
-            if (!(at_p < P && at_h < H))
-                continue;
-            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + at_h] = dW_h_parts[0][own_row][own_column];
-            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + H + at_h] = dW_h_parts[1][own_row][own_column];
-            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + 2 * H + at_h] = dW_h_parts[2][own_row][own_column];
-            dW_h_parts_[at_parts * P * 4 * H + at_p * 4 * H + 3 * H + at_h] = dW_h_parts[3][own_row][own_column];
-        }
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
@@ -701,29 +749,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
     dW_h_[at_p * 4 * H + 3 * H + at_h] = dW_h_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[4] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 4 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
-    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(
     const Real *db_parts_, Real *db_, Index H, Index parts)
 {
@@ -752,31 +777,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db(
     db_[2 * H + at_h] = db_f;
     const Real db_o = sum_db_o;
     db_[3 * H + at_h] = db_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_p_parts(
-    const Real *gates_, const Real *tanh_c_, const Real *d_next_h_, Real *dW_p_parts_, Index P, Index H,
-    Index rows, Index parts)
-{
-    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
-    __shared__ __align__(16) Pieces<Tile, 64> pieces;
-    const Index at_parts = blockIdx.z;
-    // dW_p_parts = (o ⊙ tanh_c)ᵀ · d_next_h
-    Real dW_p_parts[1][8][4] = {};
-    add_product<false, false>(
-        Tile(), dW_p_parts, pieces, H, P, Part(rows, parts, at_parts),
-        [=](Index at_h, Index k) { return gates_[k * 4 * H + 3 * H + at_h] * tanh_c_[k * H + at_h]; },
-        [=](Index k, int block, Index at_p) { return d_next_h_[k * P + at_p]; });
-    const int rank = Tile::rank();
-    #pragma unroll
-    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_h = Tile::row(rank, own_row), at_p = Tile::column(rank, own_column);
-            if (!(at_h < H && at_p < P))
-                continue;
-            dW_p_parts_[at_parts * H * P + at_h * P + at_p] = dW_p_parts[0][own_row][own_column];
-        }
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_p(

@@ -527,31 +527,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     da_[at_n * 2 * H + H + at_h] = da_n;
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
-    const Real *da_, const Real *W_x_, Real *dx_, Index D, Index H, Index rows)
-{
-    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
-    __shared__ __align__(16) Pieces<Tile, 64> pieces;
-    // sum_dx = da · W_xᵀ
-    Real sum_dx[1][8][4] = {};
-    add_product<true, true>(
-        Tile(), sum_dx, pieces, rows, D, Part(2 * H),
-        [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
-        [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
-    const int rank = Tile::rank();
-    #pragma unroll
-    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
-            const Index at_n = Tile::row(rank, own_row), at_d = Tile::column(rank, own_column);
-            if (!(at_n < rows && at_d < D))
-                continue;
-            // dx = da · W_xᵀ
-            const Real dx = sum_dx[0][own_row][own_column];
-            dx_[at_n * D + at_d] = dx;
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dU_f_parts(
     const Real *h_prev_, const Real *df_sum_, const Real *f_, const Real *dn_sum_, Real *dU_f_parts_,
     Real *dU_n_parts_, Index H, Index rows, Index parts)
@@ -584,26 +559,29 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dU_f_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dU_f(
-    const Real *dU_f_parts_, const Real *dU_n_parts_, Real *dU_f_, Real *dU_n_, Index H, Index parts)
+extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
+    const Real *da_, const Real *W_x_, Real *dx_, Index D, Index H, Index rows)
 {
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < H * H))
-        return;
-    const Index at_h = at / H;
-    const Index at_h2 = at % H;
-    Real sum_dU_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_f += dU_f_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_n += dU_n_parts_[at_parts * H * H + at_h * H + at_h2];
-    // dU_f = h_prevᵀ · df_sum
-    const Real dU_f = sum_dU_f;
-    dU_f_[at_h * H + at_h2] = dU_f;
-    // dU_n = (f ⊙ h_prev)ᵀ · dn_sum
-    const Real dU_n = sum_dU_n;
-    dU_n_[at_h * H + at_h2] = dU_n;
+    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
+    // sum_dx = da · W_xᵀ
+    Real sum_dx[1][8][4] = {};
+    add_product<true, true>(
+        Tile(), sum_dx, pieces, rows, D, Part(2 * H),
+        [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
+        [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_d = Tile::column(rank, own_column);
+            if (!(at_n < rows && at_d < D))
+                continue;
+            // dx = da · W_xᵀ
+            const Real dx = sum_dx[0][own_row][own_column];
+            dx_[at_n * D + at_d] = dx;
+        }
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
@@ -631,27 +609,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_f += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
-    Real sum_dW_x_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_n += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
-    // dW_x = xᵀ · da
-    const Real dW_x_f = sum_dW_x_f;
-    dW_x_[at_d * 2 * H + at_h] = dW_x_f;
-    const Real dW_x_n = sum_dW_x_n;
-    dW_x_[at_d * 2 * H + H + at_h] = dW_x_n;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
 {
@@ -671,6 +628,49 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
         return;
     db_parts_[at_parts * 2 * H + at_h] = db_parts[0];
     db_parts_[at_parts * 2 * H + H + at_h] = db_parts[1];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dU_f(
+    const Real *dU_f_parts_, const Real *dU_n_parts_, Real *dU_f_, Real *dU_n_, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < H * H))
+        return;
+    const Index at_h = at / H;
+    const Index at_h2 = at % H;
+    Real sum_dU_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dU_f += dU_f_parts_[at_parts * H * H + at_h * H + at_h2];
+    Real sum_dU_n = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dU_n += dU_n_parts_[at_parts * H * H + at_h * H + at_h2];
+    // dU_f = h_prevᵀ · df_sum
+    const Real dU_f = sum_dU_f;
+    dU_f_[at_h * H + at_h2] = dU_f;
+    // dU_n = (f ⊙ h_prev)ᵀ · dn_sum
+    const Real dU_n = sum_dU_n;
+    dU_n_[at_h * H + at_h2] = dU_n;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_f += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
+    Real sum_dW_x_n = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_n += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
+    // dW_x = xᵀ · da
+    const Real dW_x_f = sum_dW_x_f;
+    dW_x_[at_d * 2 * H + at_h] = dW_x_f;
+    const Real dW_x_n = sum_dW_x_n;
+    dW_x_[at_d * 2 * H + H + at_h] = dW_x_n;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

@@ -402,25 +402,25 @@ def _backward(
     gpu.prepare("backward_after_da", T * N * H, stream=stream)(
         buffers.df_sum.at(0), buffers.da.at(0), buffers.dn_sum.at(0), H, T * N
     )
-    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
-        buffers.da.at(0), W_x.at(0), gradients.dx.at(0), D, H, T * N
-    )
     gpu.prepare("backward_after_dU_f_parts", H, H, parts=buffers.dU_f_parts.shape[0], stream=stream)(
         tape.h.at(0), buffers.df_sum.at(0), tape.f.at(0), buffers.dn_sum.at(0), buffers.dU_f_parts.at(0),
         buffers.dU_n_parts.at(0), H, T * N, buffers.dU_f_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
+        buffers.da.at(0), W_x.at(0), gradients.dx.at(0), D, H, T * N
+    )
+    gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
+        x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
+    )
+    gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
+        buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
     )
     gpu.prepare("backward_after_dU_f", H * H, stream=stream)(
         buffers.dU_f_parts.at(0), buffers.dU_n_parts.at(0), gradients.dU_f.at(0), gradients.dU_n.at(0), H,
         buffers.dU_f_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
-        x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
-    )
     gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
         buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
-    )
-    gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
-        buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
@@ -884,11 +884,11 @@ _KERNELS = {
     "backward_step_df_sum": _Kernel("PPPPPPPPqq", (8, 4), (16, 16), True),
     "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
     "backward_after_da": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dU_f_parts": _Kernel("PPPPPPqqq", (16, 16), (128, 32), False),
-    "backward_after_dU_f": _Kernel("PPPPqq", (256, 1), (256,), False),
+    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 32), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_dU_f": _Kernel("PPPPqq", (256, 1), (256,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
 }

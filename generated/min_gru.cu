@@ -439,27 +439,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_z += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
-    Real sum_dW_x_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_n += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
-    // dW_x = xᵀ · da
-    const Real dW_x_z = sum_dW_x_z;
-    dW_x_[at_d * 2 * H + at_h] = dW_x_z;
-    const Real dW_x_n = sum_dW_x_n;
-    dW_x_[at_d * 2 * H + H + at_h] = dW_x_n;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
 {
@@ -479,6 +458,27 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
         return;
     db_parts_[at_parts * 2 * H + at_h] = db_parts[0];
     db_parts_[at_parts * 2 * H + H + at_h] = db_parts[1];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x_z = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_z += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
+    Real sum_dW_x_n = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x_n += dW_x_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
+    // dW_x = xᵀ · da
+    const Real dW_x_z = sum_dW_x_z;
+    dW_x_[at_d * 2 * H + at_h] = dW_x_z;
+    const Real dW_x_n = sum_dW_x_n;
+    dW_x_[at_d * 2 * H + H + at_h] = dW_x_n;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

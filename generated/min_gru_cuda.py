@@ -365,11 +365,11 @@ def _backward(
     gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
         x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
-    )
     gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
         buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
@@ -828,7 +828,7 @@ _KERNELS = {
     "backward_after_da": _Kernel("PPPPPqq", (256, 1), (256,), False),
     "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 32), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
 }

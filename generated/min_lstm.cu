@@ -458,6 +458,28 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[3] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_[k * 3 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 3 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 3 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 3 * H + 2 * H + at_h] = db_parts[2];
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
 {
@@ -482,28 +504,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
     dW_x_[at_d * 3 * H + H + at_h] = dW_x_i;
     const Real dW_x_n = sum_dW_x_n;
     dW_x_[at_d * 3 * H + 2 * H + at_h] = dW_x_n;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[3] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 3 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 3 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 3 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 3 * H + 2 * H + at_h] = db_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

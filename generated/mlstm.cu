@@ -643,21 +643,21 @@ extern "C" __global__ void __launch_bounds__(256) backward_step_di(
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_df += dC_[at_n * H * H + at_h * H + at_h2] * C_prev_[at_n * H * H + at_h * H + at_h2];
-    Real sum_df_2 = 0;
+    Real sum_df__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_df_2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
+        sum_df__2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
     Real sum_di = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_di += dC_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + 2 * H + at_h] * k_[at_n * H +
         at_h2];
-    Real sum_di_2 = 0;
+    Real sum_di__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_di_2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
+        sum_di__2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
     // df = Σ_h dn ⊙ n_prev + Σ_h, h′ dC ⊙ C_prev
-    const Real df = sum_df + sum_df_2;
+    const Real df = sum_df + sum_df__2;
     // di = Σ_h dn ⊙ k + Σ_h, h′ dC ⊙ a_v ⊙ k
-    const Real di = sum_di + sum_di_2;
+    const Real di = sum_di + sum_di__2;
     di_[at_n] = di;
     // J_m = ∂z_sum/∂m = exp(−m) ⊙ (1/2 − 1/2 ⊙ sign(−exp(−m) + abs(r))) / z²
     const Real J_m = exp(-m) * power<-2>(z) * ((Real(1) / 2) - (Real(1) / 2) * sign(-exp(-m) +
@@ -782,6 +782,62 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_da(
     da_[at_n * 4 * H + 3 * H + at_h] = da_o;
 }
 
+extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i_parts(
+    const Real *da_i_, const Real *x_, const Real *ds_sum_, Real *dw_i_parts_, Real *dw_f_parts_, Index D,
+    Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < D;
+    const Index at_d = at;
+    const Index at_parts = blockIdx.z;
+    // dw_i_parts = xᵀ · da_i
+    Real dw_i_parts[1] = {};
+    add_total(
+        dw_i_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_i_[k] * x_[k * D + at_d];
+        });
+    // dw_f_parts = xᵀ · ds_sum
+    Real dw_f_parts[1] = {};
+    add_total(
+        dw_f_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return ds_sum_[k] * x_[k * D + at_d];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    dw_i_parts_[at_parts * D + at_d] = dw_i_parts[0];
+    dw_f_parts_[at_parts * D + at_d] = dw_f_parts[0];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_i_parts(
+    const Real *da_i_, const Real *ds_sum_, Real *db_i_parts_, Real *db_f_parts_, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < 1;
+    const Index at_parts = blockIdx.z;
+    // db_i_parts = Σ_n da_i
+    Real db_i_parts[1] = {};
+    add_total(
+        db_i_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_i_[k];
+        });
+    // db_f_parts = Σ_n ds_sum
+    Real db_f_parts[1] = {};
+    add_total(
+        db_f_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return ds_sum_[k];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_i_parts_[at_parts] = db_i_parts[0];
+    db_f_parts_[at_parts] = db_f_parts[0];
+}
+
 extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
     const Real *da_, const Real *W_, const Real *ds_sum_, const Real *w_f_, const Real *da_i_,
     const Real *w_i_, Real *dx_, Index D, Index H, Index rows)
@@ -812,103 +868,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dx(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i_parts(
-    const Real *da_i_, const Real *x_, const Real *ds_sum_, Real *dw_i_parts_, Real *dw_f_parts_, Index D,
-    Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < D;
-    const Index at_d = at;
-    const Index at_parts = blockIdx.z;
-    // dw_i_parts = xᵀ · da_i
-    Real dw_i_parts[1] = {};
-    add_total(
-        dw_i_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_i_[k] * x_[k * D + at_d];
-        });
-    // dw_f_parts = xᵀ · ds_sum
-    Real dw_f_parts[1] = {};
-    add_total(
-        dw_f_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return ds_sum_[k] * x_[k * D + at_d];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    dw_i_parts_[at_parts * D + at_d] = dw_i_parts[0];
-    dw_f_parts_[at_parts * D + at_d] = dw_f_parts[0];
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i(
-    const Real *dw_i_parts_, const Real *dw_f_parts_, Real *dw_i_, Real *dw_f_, Index D, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D))
-        return;
-    const Index at_d = at;
-    Real sum_dw_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_i += dw_i_parts_[at_parts * D + at_d];
-    Real sum_dw_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_f += dw_f_parts_[at_parts * D + at_d];
-    // dw_i = xᵀ · da_i
-    const Real dw_i = sum_dw_i;
-    dw_i_[at_d] = dw_i;
-    // dw_f = −xᵀ · ds_sum
-    const Real dw_f = -sum_dw_f;
-    dw_f_[at_d] = dw_f;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_i_parts(
-    const Real *da_i_, const Real *ds_sum_, Real *db_i_parts_, Real *db_f_parts_, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < 1;
-    const Index at_parts = blockIdx.z;
-    // db_i_parts = Σ_n da_i
-    Real db_i_parts[1] = {};
-    add_total(
-        db_i_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_i_[k];
-        });
-    // db_f_parts = Σ_n ds_sum
-    Real db_f_parts[1] = {};
-    add_total(
-        db_f_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return ds_sum_[k];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_i_parts_[at_parts] = db_i_parts[0];
-    db_f_parts_[at_parts] = db_f_parts[0];
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_i(
-    const Real *db_i_parts_, const Real *db_f_parts_, Real *db_i_, Real *db_f_, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < 1))
-        return;
-    Real sum_db_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_i += db_i_parts_[at_parts];
-    Real sum_db_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_db_f += db_f_parts_[at_parts];
-    // db_i = Σ_n da_i
-    const Real db_i = sum_db_i;
-    db_i_[0] = db_i;
-    // db_f = −Σ_n ds_sum
-    const Real db_f = -sum_db_f;
-    db_f_[0] = db_f;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_parts(
     const Real *x_, const Real *da_, Real *dW_parts_, Index D, Index H, Index rows, Index parts)
 {
@@ -934,6 +893,70 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_parts(
             dW_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] = dW_parts[2][own_row][own_column];
             dW_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] = dW_parts[3][own_row][own_column];
         }
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
+    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_parts = Σ_n da
+    Real db_parts[4] = {};
+    add_total(
+        db_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_[k * 4 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
+    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
+    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
+    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dw_i(
+    const Real *dw_i_parts_, const Real *dw_f_parts_, Real *dw_i_, Real *dw_f_, Index D, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D))
+        return;
+    const Index at_d = at;
+    Real sum_dw_i = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dw_i += dw_i_parts_[at_parts * D + at_d];
+    Real sum_dw_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dw_f += dw_f_parts_[at_parts * D + at_d];
+    // dw_i = xᵀ · da_i
+    const Real dw_i = sum_dw_i;
+    dw_i_[at_d] = dw_i;
+    // dw_f = −xᵀ · ds_sum
+    const Real dw_f = -sum_dw_f;
+    dw_f_[at_d] = dw_f;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_db_i(
+    const Real *db_i_parts_, const Real *db_f_parts_, Real *db_i_, Real *db_f_, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < 1))
+        return;
+    Real sum_db_i = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_db_i += db_i_parts_[at_parts];
+    Real sum_db_f = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_db_f += db_f_parts_[at_parts];
+    // db_i = Σ_n da_i
+    const Real db_i = sum_db_i;
+    db_i_[0] = db_i;
+    // db_f = −Σ_n ds_sum
+    const Real db_f = -sum_db_f;
+    db_f_[0] = db_f;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW(
@@ -965,29 +988,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW(
     dW_[at_d * 4 * H + 2 * H + at_h] = dW_v;
     const Real dW_o = sum_dW_o;
     dW_[at_d * 4 * H + 3 * H + at_h] = dW_o;
-}
-
-extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
-    const Real *da_, Real *db_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_parts = Σ_n da
-    Real db_parts[4] = {};
-    add_total(
-        db_parts, column_sums, inside, Part(rows, parts, at_parts),
-        [=](Index k, int block) {
-            return da_[k * 4 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_parts_[at_parts * 4 * H + at_h] = db_parts[0];
-    db_parts_[at_parts * 4 * H + H + at_h] = db_parts[1];
-    db_parts_[at_parts * 4 * H + 2 * H + at_h] = db_parts[2];
-    db_parts_[at_parts * 4 * H + 3 * H + at_h] = db_parts[3];
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

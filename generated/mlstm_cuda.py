@@ -568,34 +568,34 @@ def _backward(
         buffers.dy.at(0), tape.C.at(1), buffers.dr.at(0), tape.n.at(1), buffers.da.at(0), buffers.dk.at(0),
         buffers.da_sum.at(0), tape.i.at(0), buffers.do.at(0), tape.o.at(0), H, T * N
     )
-    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
-        buffers.da.at(0), W.at(0), buffers.ds_sum.at(0), w_f.at(0), buffers.da_i.at(0), w_i.at(0),
-        gradients.dx.at(0), D, H, T * N
-    )
     gpu.prepare("backward_after_dw_i_parts", D, parts=buffers.dw_i_parts.shape[0], stream=stream)(
         buffers.da_i.at(0), x.at(0), buffers.ds_sum.at(0), buffers.dw_i_parts.at(0), buffers.dw_f_parts.at(0),
         D, T * N, buffers.dw_i_parts.shape[0]
-    )
-    gpu.prepare("backward_after_dw_i", D, stream=stream)(
-        buffers.dw_i_parts.at(0), buffers.dw_f_parts.at(0), gradients.dw_i.at(0), gradients.dw_f.at(0), D,
-        buffers.dw_i_parts.shape[0]
     )
     gpu.prepare("backward_after_db_i_parts", 1, parts=buffers.db_i_parts.shape[0], stream=stream)(
         buffers.da_i.at(0), buffers.ds_sum.at(0), buffers.db_i_parts.at(0), buffers.db_f_parts.at(0), T * N,
         buffers.db_i_parts.shape[0]
     )
-    gpu.prepare("backward_after_db_i", 1, stream=stream)(
-        buffers.db_i_parts.at(0), buffers.db_f_parts.at(0), gradients.db_i.at(0), gradients.db_f.at(0),
-        buffers.db_i_parts.shape[0]
+    gpu.prepare("backward_after_dx", T * N, D, stream=stream)(
+        buffers.da.at(0), W.at(0), buffers.ds_sum.at(0), w_f.at(0), buffers.da_i.at(0), w_i.at(0),
+        gradients.dx.at(0), D, H, T * N
     )
     gpu.prepare("backward_after_dW_parts", D, H, parts=buffers.dW_parts.shape[0], stream=stream)(
         x.at(0), buffers.da.at(0), buffers.dW_parts.at(0), D, H, T * N, buffers.dW_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW", D * H, stream=stream)(
-        buffers.dW_parts.at(0), gradients.dW.at(0), D, H, buffers.dW_parts.shape[0]
-    )
     gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
         buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dw_i", D, stream=stream)(
+        buffers.dw_i_parts.at(0), buffers.dw_f_parts.at(0), gradients.dw_i.at(0), gradients.dw_f.at(0), D,
+        buffers.dw_i_parts.shape[0]
+    )
+    gpu.prepare("backward_after_db_i", 1, stream=stream)(
+        buffers.db_i_parts.at(0), buffers.db_f_parts.at(0), gradients.db_i.at(0), gradients.db_f.at(0),
+        buffers.db_i_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW", D * H, stream=stream)(
+        buffers.dW_parts.at(0), gradients.dW.at(0), D, H, buffers.dW_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
@@ -1076,13 +1076,13 @@ _KERNELS = {
     "backward_after_dr": _Kernel("PPPPPPPPPPPPPPq", (256, 1), (256,), False),
     "backward_after_dy": _Kernel("PPPPPPPPPPPPPqq", (256, 1), (256,), False),
     "backward_after_da": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dx": _Kernel("PPPPPPPqqq", (16, 16), (128, 64), False),
     "backward_after_dw_i_parts": _Kernel("PPPPPqqq", (32, 8), (32,), False),
-    "backward_after_dw_i": _Kernel("PPPPqq", (256, 1), (256,), False),
     "backward_after_db_i_parts": _Kernel("PPPPqq", (32, 8), (32,), False),
-    "backward_after_db_i": _Kernel("PPPPq", (256, 1), (256,), False),
+    "backward_after_dx": _Kernel("PPPPPPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_dw_i": _Kernel("PPPPqq", (256, 1), (256,), False),
+    "backward_after_db_i": _Kernel("PPPPq", (256, 1), (256,), False),
+    "backward_after_dW": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
 }

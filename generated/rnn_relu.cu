@@ -462,22 +462,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
-    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < D * H))
-        return;
-    const Index at_d = at / H;
-    const Index at_h = at % H;
-    Real sum_dW_x = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x += dW_x_parts_[at_parts * D * H + at_d * H + at_h];
-    // dW_x = xᵀ · dh_sum
-    const Real dW_x = sum_dW_x;
-    dW_x_[at_d * H + at_h] = dW_x;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
     const Real *h_prev_, const Real *dh_sum_, Real *dW_h_parts_, Index H, Index rows, Index parts)
 {
@@ -502,22 +486,6 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h_parts(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
-    const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
-{
-    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
-    if (!(at < H * H))
-        return;
-    const Index at_h = at / H;
-    const Index at_h2 = at % H;
-    Real sum_dW_h = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h += dW_h_parts_[at_parts * H * H + at_h * H + at_h2];
-    // dW_h = h_prevᵀ · dh_sum
-    const Real dW_h = sum_dW_h;
-    dW_h_[at_h * H + at_h2] = dW_h;
-}
-
 extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     const Real *dh_sum_, Real *db_parts_, Index H, Index rows, Index parts)
 {
@@ -536,6 +504,38 @@ extern "C" __global__ void __launch_bounds__(256) backward_after_db_parts(
     if (!inside || threadIdx.y != 0)
         return;
     db_parts_[at_parts * H + at_h] = db_parts[0];
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_x(
+    const Real *dW_x_parts_, Real *dW_x_, Index D, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < D * H))
+        return;
+    const Index at_d = at / H;
+    const Index at_h = at % H;
+    Real sum_dW_x = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_x += dW_x_parts_[at_parts * D * H + at_d * H + at_h];
+    // dW_x = xᵀ · dh_sum
+    const Real dW_x = sum_dW_x;
+    dW_x_[at_d * H + at_h] = dW_x;
+}
+
+extern "C" __global__ void __launch_bounds__(256) backward_after_dW_h(
+    const Real *dW_h_parts_, Real *dW_h_, Index H, Index parts)
+{
+    const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
+    if (!(at < H * H))
+        return;
+    const Index at_h = at / H;
+    const Index at_h2 = at % H;
+    Real sum_dW_h = 0;
+    for (Index at_parts = 0; at_parts < parts; ++at_parts)
+        sum_dW_h += dW_h_parts_[at_parts * H * H + at_h * H + at_h2];
+    // dW_h = h_prevᵀ · dh_sum
+    const Real dW_h = sum_dW_h;
+    dW_h_[at_h * H + at_h2] = dW_h;
 }
 
 extern "C" __global__ void __launch_bounds__(256) backward_after_db(

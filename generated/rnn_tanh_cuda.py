@@ -366,17 +366,17 @@ def _backward(
     gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
         x.at(0), buffers.dh_sum.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
-    )
     gpu.prepare("backward_after_dW_h_parts", H, H, parts=buffers.dW_h_parts.shape[0], stream=stream)(
         tape.h.at(0), buffers.dh_sum.at(0), buffers.dW_h_parts.at(0), H, T * N, buffers.dW_h_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
-        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
-    )
     gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
         buffers.dh_sum.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_h", H * H, stream=stream)(
+        buffers.dW_h_parts.at(0), gradients.dW_h.at(0), H, buffers.dW_h_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
@@ -837,9 +837,9 @@ _KERNELS = {
     "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
     "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
     "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
+    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
     "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
 }

@@ -92,8 +92,13 @@ def _arrival(state: Array, body: list[Equation | Sum], plan: Schedule) -> Arriva
 
 
 def _is_late(one: Sum, equation: Equation, body: list[Equation | Sum], plan: Schedule) -> bool:
-    """Whether a sum over cotangents of the loop is a term of an equation and serves nothing else."""
+    """Whether a sum over cotangents of the loop is a term of an equation and serves nothing else.
+
+    What else it reads has to be the same at all steps, or it would be read a step too early.
+    """
     produced = {e.name for e in plan.recurrence}
+    if any(plan.timed(plan.arrays[e.name]) for e in reads(one) if e.name not in produced):
+        return False
     if _entry(one.array) not in Add.make_args(equation.value):
         return False
     inner = {entry.name for entry in reads(one)} & produced

@@ -61,9 +61,14 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
             (levels[e.name] + (0 if same_point(e, one, produced) else 1) for e in reads(one) if e.name in levels),
             default=0,
         )
-    for one in equations:
+    for one in reversed(equations):
         if isinstance(one, Sum):
-            users = [levels[user.name] for user in equations if one.name in {entry.name for entry in reads(user)}]
+            users = [
+                levels[user.name] - (0 if same_point(entry, user, produced) else 1)
+                for user in equations
+                for entry in reads(user)
+                if entry.name == one.name
+            ]
             levels[one.name] = max(levels[one.name], min(users, default=0))
     return levels
 

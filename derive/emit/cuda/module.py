@@ -26,6 +26,7 @@ from derive.emit.signature import (
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
 from derive.plan.stages import Stage
+from derive.plan.steps import check_steps
 from derive.program import Program
 
 _TITLES = {
@@ -63,6 +64,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     derived = with_backward(cell)
     check_names(derived)
     plan = schedule(cell)
+    check_steps(plan)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}

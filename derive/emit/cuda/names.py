@@ -25,6 +25,7 @@ _IN_HOST = """
     range reverse scratch sizes source stream tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
+_INNER = "__"  # in front of the number of a sum
 _BEGINNINGS = ("at_", "sum_")
 
 
@@ -35,7 +36,14 @@ def check_names(derived: Program) -> None:
         # An array's name may be one of C++ or of the kernels, where it is spelled differently then.
         unspoken = name in _RESPELLED and (name in dims or spelled(name) in derived.arrays)
         both = name in derived.arrays and name in dims
-        if name in _IN_HOST.split() or both or unspoken or name.endswith(_ENDINGS) or name.startswith(_BEGINNINGS):
+        if (
+            name in _IN_HOST.split()
+            or both
+            or unspoken
+            or name.endswith(_ENDINGS)
+            or name.startswith(_BEGINNINGS)
+            or _INNER in name
+        ):
             raise CellError(f"cell {derived.name}: generated CUDA needs the name {name!r} itself")
 
 
