@@ -23,6 +23,7 @@ from derive.page.html import findings_page, report_page, write_page
 from derive.printing import replace_file
 from derive.program import Program
 from derive.show import UNICODE, equation_text, latex_style
+from derive.user import is_user_cell, user_cell
 from derive.verify.check import check_notes
 from derive.verify.documents import examine
 from derive.verify.fix import corrected_text
@@ -137,12 +138,17 @@ def show(
 
 @app.command()
 def generate(
-    cells: Annotated[list[str] | None, typer.Argument(help="Cells to generate; all by default.")] = None,
+    cells: Annotated[
+        list[str] | None, typer.Argument(help="Cells to generate, or my_cells.py:MyCell; all of handgrad's by default.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder to write to.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with what is there; exit 1 on drift.")] = False,
 ) -> None:
-    """Write the generated modules, or check that they are up to date."""
-    chosen = [_cell(name) for name in cells] if cells else list(CELLS.values())
+    """Write the generated modules, or check that they are up to date. The file of a cell of your own is executed."""
+    own = [name for name in cells or [] if is_user_cell(name)]
+    if own and out is None:
+        raise HandgradError(f"say where to write the modules of {own[0]}: handgrad generate {own[0]} -o DIR")
+    chosen = [user_cell(name) if name in own else _cell(name) for name in cells or CELLS]
     folder = out or _generated_folder()
     with progress("generate", len(chosen)) as step:
         files = render_all(chosen, step)

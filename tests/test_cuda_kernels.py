@@ -95,7 +95,9 @@ def test_cells_without_a_place_are_refused() -> None:
         s = tanh(x + w * s_prev)
         outputs = ("s",)
 
-    with pytest.raises(CellError, match="parameter w: parameters along the batch dimension N have no place in CUDA"):
+    with pytest.raises(
+        CellError, match="parameter w: it has the batch dimension N, which only sequences and states begin with"
+    ):
         cuda_module(Biased.program, {})
 
 

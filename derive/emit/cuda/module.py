@@ -13,6 +13,7 @@ from derive.emit.cuda.launches import Launch, launch
 from derive.emit.cuda.memory import Memory
 from derive.emit.cuda.names import check_names
 from derive.emit.cuda.phases import Phase, Phases
+from derive.emit.invented import check_invented
 from derive.emit.signature import (
     backward_texts,
     columns,
@@ -65,6 +66,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     check_names(derived)
     plan = schedule(cell)
     check_steps(plan)
+    check_invented(plan)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from derive.emit.storage import Storage
-from derive.errors import CellError
 from derive.index import Entry
 from derive.plan.rotation import AFTER, Rotation, rotate
 from derive.plan.schedule import Schedule
@@ -92,21 +91,11 @@ class Phases:
         """Whether an array has a value for every step."""
         return name in self._timed
 
-    def _check_parameters(self) -> None:
-        for parameter in self.plan.cell.having("parameter"):
-            if self._has_batch(parameter):
-                where = f"cell {self.plan.cell.name}, parameter {parameter.name}"
-                raise CellError(
-                    f"{where}: parameters along the batch dimension {self.plan.batch} have no place in CUDA"
-                )
-
     @cached_property
     def _timed(self) -> set[str]:
-        self._check_parameters()
         found = {array.name for array in self.plan.cell.inputs if array.role in {"sequence", "state"}}
         for equation in (*self.plan.hoisted, *self.plan.loop, *self.plan.after):
             if equation.name in found or any(entry.name in found for entry in reads(equation)):
-                self._check_batch_first(equation.array)
                 found.add(equation.name)
         backward = (*self.plan.coefficients, *self.plan.recurrence)
         found |= {e.name for e in backward} | {a.name for a in self.plan.step.having("cotangent")}
@@ -115,11 +104,6 @@ class Phases:
 
     def _has_batch(self, array: Array) -> bool:
         return any(str(size) == self.plan.batch for size in array.sizes)
-
-    def _check_batch_first(self, array: Array) -> None:
-        if not array.sizes or str(array.sizes[0]) != self.plan.batch:
-            where = f"cell {self.plan.cell.name}, equation {array.name}"
-            raise CellError(f"{where}: what changes from step to step should begin with {self.plan.batch} for CUDA")
 
     # -- building the phases -----------------------------------------------------------------------------------
 

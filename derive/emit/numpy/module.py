@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
+from derive.emit.invented import check_invented
 from derive.emit.layout import Block
 from derive.emit.numpy.backward import BackwardCode, backward_code
 from derive.emit.numpy.expressions import NATIVE
@@ -54,6 +55,7 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
     _check_names(derived)
     plan = schedule(cell)
     check_steps(plan)
+    check_invented(plan)
     forward, backward = forward_code(plan), backward_code(plan, numbers)
     second = tangents(plan)
     upward, downward = upward_code(second), downward_code(second)
