@@ -1,4 +1,4 @@
-"""``python -m benchmarks.kernels``: what nvcc makes of the generated kernels, as a Markdown table.
+"""``python -m benchmarks.kernels [cell…]``: what nvcc makes of the generated kernels, as a Markdown table.
 
 Registers, shared memory and the occupancy that they allow, for several architectures, in both precisions. No GPU is
 needed. Warnings, spills to local memory and doubles in float kernels are errors.
@@ -125,7 +125,8 @@ def main() -> None:
     print("| kernel | precision | architecture | threads | registers | shared memory | local memory | occupancy |")
     print("|---|---|---|---|---|---|---|---|")
     spilled = []
-    for source in sorted(GENERATED.glob("*.cu")):
+    cells = sys.argv[1:] or sorted(source.stem for source in GENERATED.glob("*.cu"))
+    for source in (GENERATED / f"{cell}.cu" for cell in cells):
         check_doubles(nvcc, source)
         for real in REALS:
             for architecture in ARCHITECTURES:

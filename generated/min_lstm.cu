@@ -120,42 +120,53 @@ union Slice {
     Real sums[SUMS][Tile::OWN_ROWS][Tile::OWN_COLUMNS][Tile::TEAM];
 };
 
+// How many threads of a team load entries of one row of so many: some idle where the row does not divide the team.
+constexpr int threads_for(int entries, int team)
+{
+    int threads = 1;
+    while (threads < entries && threads < team)
+        threads *= 2;
+    return threads < entries ? (entries + team - 1) / team * team : threads;
+}
+
 // Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
 // side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
+    static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
+    static constexpr int SETS = ROW > TEAM ? ROW / TEAM : 1;  // of loads for one row
+    static constexpr int LOADS = (ALONG ? LINES : Tile::DEPTH) * ROW / TEAM;
+    static_assert(LOADS * TEAM == (ALONG ? LINES : Tile::DEPTH) * ROW, "all threads load as much");
     int depth, line;
 
     __device__ __forceinline__ explicit Spot(int load)
     {
-        constexpr int ROW = ALONG ? Tile::DEPTH : LINES;  // how many lie side by side
-        const int rank = Tile::rank();
-        // The first two are the third, taken apart so that what depends on the thread is the same for all of its loads.
-        const int near = ROW >= Tile::TEAM ? rank + load % (ROW / Tile::TEAM) * Tile::TEAM
-            : Tile::TEAM % ROW == 0 ? rank % ROW : (rank + load * Tile::TEAM) % ROW;
-        const int far = ROW >= Tile::TEAM ? load / (ROW / Tile::TEAM)
-            : Tile::TEAM % ROW == 0 ? rank / ROW + load * (Tile::TEAM / ROW) : (rank + load * Tile::TEAM) / ROW;
+        const int near = Tile::rank() % (ROW / SETS) + load % SETS * TEAM;
+        const int far = Tile::rank() / (ROW / SETS) + load / SETS * (TEAM * SETS / ROW);
         depth = ALONG ? near : far;
         line = ALONG ? far : near;
     }
+
+    // Whether there is such an entry.
+    __device__ __forceinline__ bool exists() const { return ALONG || ROW == LINES || line < LINES; }
 };
 
 // Load this thread's entries of the piece whose k begin at `start`; beyond the part's end they are zero.
-template <bool ALONG, int LINES, class Tile, int LOADS, class Entry>
-__device__ __forceinline__ void fetch(Tile, Real (&next)[LOADS], Index start, Part part, Entry entry)
+template <class Spot, class Tile, class Entry>
+__device__ __forceinline__ void fetch(Tile, Real (&next)[Spot::LOADS], Index start, Part part, Entry entry)
 {
-    static_assert(LOADS * Tile::TEAM == Tile::DEPTH * LINES, "all threads load as much");
     if (start + Tile::DEPTH <= part.end) {
         #pragma unroll
-        for (int load = 0; load < LOADS; ++load) {
-            const Spot<Tile, ALONG, LINES> spot(load);
-            next[load] = entry(start + spot.depth, spot.line);
+        for (int load = 0; load < Spot::LOADS; ++load) {
+            const Spot spot(load);
+            next[load] = spot.exists() ? entry(start + spot.depth, spot.line) : Real(0);
         }
     } else {
         #pragma unroll
-        for (int load = 0; load < LOADS; ++load) {
-            const Spot<Tile, ALONG, LINES> spot(load);
-            next[load] = start + spot.depth < part.end ? entry(start + spot.depth, spot.line) : Real(0);
+        for (int load = 0; load < Spot::LOADS; ++load) {
+            const Spot spot(load);
+            const bool exists = spot.exists() && start + spot.depth < part.end;
+            next[load] = exists ? entry(start + spot.depth, spot.line) : Real(0);
         }
     }
 }
@@ -170,9 +181,10 @@ __device__ __forceinline__ void add_product(
 {
     constexpr int DEPTH = Tile::DEPTH, ROWS = Tile::ROWS, COLUMNS = BLOCKS * Tile::COLUMNS;
     constexpr int OWN_ROWS = Tile::OWN_ROWS, OWN_COLUMNS = Tile::OWN_COLUMNS;
-    constexpr int LEFT_LOADS = DEPTH * ROWS / Tile::TEAM, RIGHT_LOADS = DEPTH * COLUMNS / Tile::TEAM;
+    using LeftSpot = Spot<Tile, LEFT_ALONG, ROWS>;
+    using RightSpot = Spot<Tile, RIGHT_ALONG, COLUMNS>;
 
-    Real left_next[LEFT_LOADS], right_next[RIGHT_LOADS];
+    Real left_next[LeftSpot::LOADS], right_next[RightSpot::LOADS];
     const int last_row = smaller(rows - Tile::first_row(), ROWS) - 1;
     const int last_column = smaller(columns - Tile::first_column(), Tile::COLUMNS) - 1;
     const auto left_entry = [&](Index k, int line) {
@@ -182,18 +194,20 @@ __device__ __forceinline__ void add_product(
         return right(k, line / Tile::COLUMNS, Tile::first_column() + min(line % Tile::COLUMNS, last_column));
     };
     if (part.begin < part.end) {
-        fetch<LEFT_ALONG, ROWS>(tile, left_next, part.begin, part, left_entry);
-        fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, part.begin, part, right_entry);
+        fetch<LeftSpot>(tile, left_next, part.begin, part, left_entry);
+        fetch<RightSpot>(tile, right_next, part.begin, part, right_entry);
     }
     for (Index start = part.begin; start < part.end; start += DEPTH) {
         #pragma unroll
-        for (int load = 0; load < LEFT_LOADS; ++load) {
-            const Spot<Tile, LEFT_ALONG, ROWS> spot(load);
+        for (int load = 0; load < LeftSpot::LOADS; ++load) {
+            const LeftSpot spot(load);
             pieces.left[spot.depth][spot.line] = left_next[load];
         }
         #pragma unroll
-        for (int load = 0; load < RIGHT_LOADS; ++load) {
-            const Spot<Tile, RIGHT_ALONG, COLUMNS> spot(load);
+        for (int load = 0; load < RightSpot::LOADS; ++load) {
+            const RightSpot spot(load);
+            if (!spot.exists())
+                continue;
             // A thread's columns of all blocks are neighbours.
             const int block = spot.line / Tile::COLUMNS, column = spot.line % Tile::COLUMNS;
             const int place = (column / OWN_COLUMNS * BLOCKS + block) * OWN_COLUMNS + column % OWN_COLUMNS;
@@ -201,8 +215,8 @@ __device__ __forceinline__ void add_product(
         }
         Tile::wait();
         if (start + DEPTH < part.end) {
-            fetch<LEFT_ALONG, ROWS>(tile, left_next, start + DEPTH, part, left_entry);
-            fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, start + DEPTH, part, right_entry);
+            fetch<LeftSpot>(tile, left_next, start + DEPTH, part, left_entry);
+            fetch<RightSpot>(tile, right_next, start + DEPTH, part, right_entry);
         }
         // A sum of the pieces' own is added to the whole: long sums lose fewer digits than term by term.
         Real of_pieces[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};

@@ -151,9 +151,35 @@ class Linear(Cell):
     outputs = ("y",)
 
 
+class Wide(Cell):
+    """Six blocks side by side, which no set of threads divides."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, stack("abcdef", H))
+    U = parameter(H, stack("abcdef", H))
+
+    z = x @ W + h_prev @ U
+    h = tanh(z.a + z.b * z.c) * sigmoid(z.d + z.e * z.f)
+    outputs = ("h",)
+
+
+class Wider(Cell):
+    """Twelve blocks, too many for slices of the sums."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, stack("abcdefghijkl", H))
+    U = parameter(H, stack("abcdefghijkl", H))
+
+    z = x @ W + h_prev @ U
+    h = tanh(z.a + z.b * z.c + z.d * z.e + z.f * z.g) * sigmoid(z.h + z.i * z.j + z.k * z.l)
+    outputs = ("h",)
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
-    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear)
+    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear, Wide, Wider)
 }
 
 

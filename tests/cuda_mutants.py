@@ -22,8 +22,13 @@ from tests.cuda_modules import cotangents_of, excess, host, load, run, scaled_ar
 
 CELL = "lstm"
 ORDERS = ("forward", "reverse", "random:5")
-# More than one tile of every kind, none of them full, sums in more than one part; and no steps at all.
-SIZES = ({"T": 5, "N": 18, "D": 35, "H": 18}, {"T": 0, "N": 2, "D": 3, "H": 4})
+# More than one tile of every kind, none of them full, sums in more than one part; sums of which the last slice has
+# terms; and no steps at all.
+SIZES = (
+    {"T": 5, "N": 18, "D": 35, "H": 18},
+    {"T": 2, "N": 1, "D": 1, "H": 60},
+    {"T": 0, "N": 2, "D": 3, "H": 4},
+)
 # How many steps each sequence has, again and again, where they have lengths of their own.
 LENGTHS = (2, 5, 0, 4, 1)
 GUARD = 2048  # numbers on either side of an array: NaNs with bits that no computation gives them

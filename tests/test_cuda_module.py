@@ -54,8 +54,8 @@ def test_agrees_with_numpy(name: str, dtype: Any, sizes: Sizes) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_more_states_than_threads_in_a_block(dtype: Any) -> None:
-    """Broken if something is indexed by threadIdx alone: 257 states, 1028 gates."""
-    args, cotangents = lstm({"T": 2, "N": 2, "D": 3, "H": 257}, dtype)
+    """Broken if something is indexed by threadIdx alone, or a slice of the sums is left out: all have terms here."""
+    args, cotangents = lstm({"T": 2, "N": 2, "D": 3, "H": 380}, dtype)
     assert excess("lstm", run(lstm_cuda, args, cotangents), args, cotangents) <= 1
 
 
