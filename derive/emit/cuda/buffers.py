@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from derive.emit.cuda.addresses import count_text
 from derive.emit.cuda.memory import Memory, Place
 from derive.emit.cuda.phases import BEFORE, Phase
+from derive.emit.cuda.sweeps import SWEPT, Downward, Upward
 from derive.emit.layout import Buffer, sizes_text
 from derive.index import Stack
 from derive.plan.sums import PARTS
@@ -34,6 +36,32 @@ def backward_buffers(memory: Memory) -> list[Buffer]:
     stored = [array for array in _stored(memory, memory.phases.backward) if array.name in memory.backward]
     places = [memory.place(array.name) for array in stored]
     return [_buffer(place, memory.phases.plan.batch) for place in places if place.owner.startswith("buffers.")]
+
+
+def moved_buffers(upward: Upward) -> tuple[list[Buffer], list[Buffer]]:
+    """The memory of the upward sweep, and what more of it the downward sweep reads."""
+    found: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
+    for name in (*(carry.leaves for carry in upward.sweep.carries), *_names(upward)):
+        place, stem = upward.place(name), name.removesuffix(BEFORE)
+        made = _buffer(place, upward.batch)
+        if place.offset:
+            made = replace(made, comment=f"{stem}[t + 1] is that of step t")
+        found[stem in upward.shared - upward.lasting].setdefault(stem, made)
+    return list(found[False].values()), list(found[True].values())
+
+
+def swept_buffers(downward: Downward) -> list[Buffer]:
+    """The memory of the downward sweep beside its results."""
+    handed = [one.result.name for one in downward.rotation.arrivals if one.result.name in downward.in_memory]
+    places = [downward.place(name) for name in (*handed, *_names(downward))]
+    own = [_buffer(place, downward.batch) for place in places if place.owner.startswith(f"{SWEPT}.")]
+    return list({one.name: one for one in own}.values())
+
+
+def _names(sweep: Upward | Downward) -> Iterator[str]:
+    for phase in sweep.phases:
+        for stage in phase.stages:
+            yield from (array.name for array in stage.produced if array.name in sweep.in_memory)
 
 
 def _stored(memory: Memory, phases: Iterable[Phase]) -> Iterator[Array]:

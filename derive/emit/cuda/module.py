@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from derive.calculus import COTANGENT, vjp
+from derive.calculus import COTANGENT, SEED, vjp
 from derive.emit.cuda.buffers import backward_buffers, forward_buffers
+from derive.emit.cuda.code import phase_code
 from derive.emit.cuda.comments import backward_comments, forward_comments
-from derive.emit.cuda.kernels import Comments, Kernel, kernel
-from derive.emit.cuda.launches import Launch, launch
+from derive.emit.cuda.kernels import Comments, Kernel
 from derive.emit.cuda.memory import Memory
 from derive.emit.cuda.names import check_names
 from derive.emit.cuda.phases import Phase, Phases
+from derive.emit.cuda.second import second_module
 from derive.emit.signature import (
     backward_texts,
     columns,
@@ -23,30 +23,8 @@ from derive.emit.signature import (
 )
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
-from derive.plan.stages import Stage
+from derive.plan.tangents import tangents
 from derive.program import Program
-
-_TITLES = {
-    "forward_before": "Forward, before the loop, for all steps at once",
-    "forward_step": "Forward, one step",
-    "forward_after": "Forward, after the loop, for all steps at once",
-    "backward_step": "Backward, one step, from the last to the first",
-    "backward_start": "Backward, what reaches the initial states from the first step",
-    "backward_after": "Backward, after the loop, for all steps at once",
-}
-_STEPS = {"forward_step": "t", "backward_step": "t", "backward_start": "0"}
-
-
-@dataclass(frozen=True)
-class PhaseCode:
-    """The kernels of a phase and their launches."""
-
-    title: str
-    launches: tuple[Launch, ...]
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        return tuple(one.kernel for one in self.launches)
 
 
 def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
@@ -63,7 +41,9 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     plan = schedule(cell)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
-    code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
+    code = {phase.name: phase_code(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
+    backward = [one for phase in phases.backward for one in code[phase.name].kernels]
+    second = second_module(cell, tangents(plan), memory)
     return {
         **documentation(cell, derived),
         **step_signature(cell, derived),
@@ -74,7 +54,8 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
         "tape": forward_buffers(memory, "tape"),
         "scratch": forward_buffers(memory, "scratch"),
         "buffers_": backward_buffers(memory),
-        **_host(cell, memory, [one for phase in phases.backward for one in code[phase.name].kernels]),
+        **_host(cell, memory, [*backward, *second.kernels]),
+        **second.texts,
     }
 
 
@@ -82,22 +63,9 @@ def _comments(phases: Phases, phase: Phase, numbers: Mapping[str, str]) -> Comme
     return forward_comments(phases, phase) if phase in phases.forward else backward_comments(phases, phase, numbers)
 
 
-def _phase(phase: Phase, memory: Memory, comments: Comments) -> PhaseCode:
-    batch = memory.phases.plan.batch
-    made = [kernel(name, stage, phase, memory, comments) for name, stage in _named(phase, memory)]
-    return PhaseCode(_TITLES[phase.name], tuple(launch(one, _STEPS.get(phase.name), batch) for one in made))
-
-
-def _named(phase: Phase, memory: Memory) -> Iterator[tuple[str, Stage]]:
-    """The stages with their kernels' names: of several in a phase, each is named after its first result."""
-    for stage in phase.stages:
-        stored = [array.name for array in stage.produced if array.name in memory.phases.in_memory]
-        yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{stored[0]}"), stage
-
-
-def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str, object]:
-    """What the host does beside launching: arguments that it keeps, states and cotangents that it copies."""
-    owners = {place.owner for one in backward for place in one.pointers}
+def _host(cell: Program, memory: Memory, later: Sequence[Kernel]) -> dict[str, object]:
+    """What the host does beside launching: arguments that it keeps for later kernels, states and cotangents to copy."""
+    owners = {place.owner for one in later for place in one.pointers}
     kept = [array.name for array in cell.inputs if array.role != "state" and array.name in owners]
     following = {state.next for state in cell.having("state")}
     last = last_states(cell)
@@ -132,7 +100,7 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
             for array, name in zip(cell.inputs, fields, strict=True)
         ],
         "last_cotangents": [
-            (memory.gradient(one.result), None if one.given else COTANGENT + one.following)
+            (memory.gradient(one.result.name), None if one.given else COTANGENT + one.seed.name.removeprefix(SEED))
             for one in memory.phases.rotation.arrivals
         ],
     }

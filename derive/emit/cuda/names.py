@@ -19,8 +19,8 @@ _IN_KERNELS = """
     threadIdx
 """
 _IN_HOST = """
-    Any T arguments array buffers cache calls counts driver dtype given gpu gradients lengths memory np order range
-    reverse scratch sizes source stream tape t workspace
+    Any T arguments array buffers cache calls counts driver dtype given gpu gradients keep lengths memory moved np order
+    range reverse scratch second sizes source stream swept tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
 _BEGINNINGS = ("at_", "sum_")
