@@ -8,9 +8,9 @@
         h = tanh(x @ W_x + h_prev @ W_h + b)
         outputs = ("h",)
 
-``@`` is the matrix product, ``*`` is elementwise, ``a.i`` is the block i of a stacked axis. The body only
-records what is written; it gets its meaning when it is complete, so that every error can name its equation.
-``RNN.program`` is the result.
+``@`` is the matrix product, ``*`` is elementwise, ``a.i`` is the block i of a stacked axis, ``v[:, None]`` has a new
+axis of length 1, as in NumPy; a dimension is a number too. The body only records what is written; it gets its meaning
+when it is complete, so that every error can name its equation. ``RNN.program`` is the result.
 """
 
 from __future__ import annotations
@@ -20,18 +20,40 @@ import operator
 import re
 import sys
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, ClassVar
 
 from derive.errors import CellError, ShapeError
-from derive.functions import FUNCTIONS
+from derive.functions import FUNCTIONS, arity
 from derive.index import dims, stack
 from derive.program import Array, Equation, Program, Role, define
-from derive.tensor import Size, Tensor, elementwise
+from derive.tensor import ONE, Size, Tensor, as_tensor, elementwise
 
-__all__ = ["Cell", "Formula", "dims", "parameter", "sequence", "sigmoid", "stack", "state", "tanh"]
+__all__ = [
+    "Cell",
+    "Formula",
+    "absolute",
+    "dims",
+    "exp",
+    "log",
+    "maximum",
+    "mean",
+    "minimum",
+    "parameter",
+    "relu",
+    "sequence",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "sqrt",
+    "stack",
+    "state",
+    "step",
+    "sum",
+    "tanh",
+]
 
 Names = Mapping[str, Tensor]
 
@@ -43,7 +65,7 @@ class Formula:
     meaning: Callable[[Names], Tensor]
 
     def __getattr__(self, label: str) -> Formula:
-        if label.startswith("__"):
+        if label.startswith("_"):  # Python's and SymPy's own questions
             raise AttributeError(label)
         return Formula(lambda names: self.meaning(names).block(label))
 
@@ -84,6 +106,12 @@ class Formula:
     def __neg__(self) -> Formula:
         return Formula(lambda names: -self.meaning(names))
 
+    def __getitem__(self, key: Any) -> Formula:
+        return Formula(lambda names: self.meaning(names)[key])
+
+    def __iter__(self) -> Iterator[Formula]:
+        raise CellError("a quantity is no list; the sum over an axis is derive.cell.sum")
+
     def __call__(self, *_: Any) -> Formula:
         """What is written like a function and is none is found out with the rest of the equation."""
 
@@ -105,13 +133,39 @@ def _binary(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Form
     return Formula(lambda names: operation(_meaning(left, names), _meaning(right, names)))
 
 
-def _function(name: str) -> Callable[[Any], Formula]:
+def _function(name: str) -> Callable[..., Formula]:
     function = FUNCTIONS[name]
-    return lambda operand: Formula(lambda names: elementwise(function, _meaning(operand, names)))
+
+    def apply(*operands: Any) -> Formula:
+        if len(operands) != arity(function):
+            raise CellError(f"{name} is a function of {arity(function)}, {len(operands)} are given")
+        return Formula(lambda names: elementwise(function, *(_meaning(operand, names) for operand in operands)))
+
+    return apply
 
 
 sigmoid = _function("sigmoid")
 tanh = _function("tanh")
+exp = _function("exp")
+log = _function("log")
+sqrt = _function("sqrt")
+softplus = _function("softplus")
+relu = _function("relu")
+absolute = _function("absolute")
+sign = _function("sign")
+step = _function("step")
+maximum = _function("maximum")
+minimum = _function("minimum")
+
+
+def sum(operand: Any, over: Size | int | None = None) -> Formula:
+    """Σ over an axis, the last one or that of a size or a position; the axis stays, with length 1."""
+    return Formula(lambda names: as_tensor(_meaning(operand, names)).reduced(over))
+
+
+def mean(operand: Any, over: Size | int | None = None) -> Formula:
+    """The mean over an axis, the last one or that of a size or a position; the axis stays, with length 1."""
+    return Formula(lambda names: as_tensor(_meaning(operand, names)).mean(over))
 
 
 @dataclass(frozen=True)
@@ -189,11 +243,13 @@ class Body(dict[str, Any]):
             if isinstance(value, Declaration):
                 array = self._declare(name, value)
                 inputs.append(array)
+                names[name] = array.tensor
             else:
                 tensor = self._evaluate(place, value, names)
-                array = Array(name, tuple(axis.size for axis in tensor.axes))
+                array = Array(name, tuple(axis.size for axis in tensor.axes if axis != ONE))
                 equations.append(define(array, tensor))
-            names[name] = array.tensor
+                axes = iter(array.axes)
+                names[name] = Tensor(array.tensor.expr, tuple(a if a == ONE else next(axes) for a in tensor.axes))
         return Program(
             self.cell, tuple(inputs), tuple(equations), tuple(self.outputs), cleandoc(self.get("__doc__") or "")
         )

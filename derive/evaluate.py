@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sympy import Add, Dummy, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
 from derive.functions import FUNCTIONS, PRIME
@@ -28,37 +29,47 @@ class Arithmetic:
 
     dtype: Any
     number: Callable[[int, int], Any]
-    apply: Callable[[str, np.ndarray], np.ndarray]
+    apply: Callable[..., np.ndarray]
 
 
 @cache
 def _is_odd(name: str) -> bool:
     z, function = Dummy("z"), FUNCTIONS.get(name)
-    return function is not None and bool(function(-z) == -function(z))
+    return function is not None and 1 in function.nargs and bool(function(-z) == -function(z))
 
 
-def _opaque(name: str, value: Fraction) -> Fraction:
+def _opaque(name: str, *values: Fraction) -> Fraction:
     """A function value that nothing is known of: a rational that the function's name and argument determine.
 
     But what SymPy makes use of unasked must hold of it too: tanh(−z) becomes −tanh(z), tanh(0) becomes 0.
     """
-    if value <= 0 and _is_odd(name):
-        return -_opaque(name, -value) if value else value
-    digest = sha256(f"{name}({value})".encode()).digest()
+    if values[0] <= 0 and _is_odd(name):
+        return -_opaque(name, -values[0]) if values[0] else values[0]
+    digest = sha256(f"{name}({', '.join(map(str, values))})".encode()).digest()
     return Fraction(int.from_bytes(digest[:2], "big") - 30011, 257 + digest[2])
 
 
 EXACT = Arithmetic(
     dtype=object,
     number=Fraction,
-    apply=lambda name, values: np.frompyfunc(lambda value: _opaque(name, Fraction(value)), 1, 1)(values),
+    apply=lambda name, *values: np.frompyfunc(lambda *some: _opaque(name, *map(Fraction, some)), len(values), 1)(
+        *values
+    ),
 )
 
-_REAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+_REAL: dict[str, Callable[..., np.ndarray]] = {
     "sigmoid": lambda z: 0.5 * np.tanh(0.5 * z) + 0.5,
     "tanh": np.tanh,
     "exp": np.exp,
     "log": lambda z: np.log(z.astype(complex)).real,
+    "sqrt": lambda z: np.sqrt(z.astype(complex)).real,
+    "softplus": lambda z: np.logaddexp(0, z),
+    "relu": lambda z: np.maximum(z, 0),
+    "absolute": np.abs,
+    "sign": np.sign,
+    "step": lambda z: (z > 0).astype(float),
+    "maximum": np.maximum,
+    "minimum": np.minimum,
     "sin": np.sin,
     "cos": np.cos,
     "cosh": np.cosh,
@@ -79,7 +90,7 @@ def _some_function(name: str, values: np.ndarray) -> np.ndarray:
 REAL = Arithmetic(
     dtype=float,
     number=lambda p, q: p / q,
-    apply=lambda name, values: _REAL[name](values) if name in _REAL else _some_function(name, values),
+    apply=lambda name, *values: _REAL[name](*values) if name in _REAL else _some_function(name, *values),
 )
 
 
@@ -146,8 +157,9 @@ class _Evaluator:
             case Pow() if isinstance(expr.exp, Integer):
                 return self._power(expr)
             case Function():
-                (argument,) = expr.args
-                return self.arithmetic.apply(type(expr).__name__, self.value(argument))
+                return self.arithmetic.apply(type(expr).__name__, *map(self.value, expr.args))
+            case Exp1():
+                return self.arithmetic.apply("exp", self._constant(self.arithmetic.number(1, 1)))
         if expr in self.sizes:
             return self._constant(self.arithmetic.number(self.sizes[expr], 1))
         raise HandgradError(f"cannot evaluate {expr}")

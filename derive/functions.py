@@ -1,44 +1,79 @@
 """The elementwise functions of the language.
 
-Each is a SymPy function, so that ``sympy.diff`` differentiates it. Functions that SymPy lacks are given by
-their definition alone; their derivative is computed from it and rewritten in terms of the function itself.
+Each is a SymPy function, so that ``sympy.diff`` differentiates it. Functions that SymPy lacks, or rewrites unasked,
+are given by their definition alone; their derivative is computed from it and rewritten in terms of the function itself.
+Whatever has a kink is defined by ``step``, whose derivative is 0 everywhere: so relu′(0) = 0, sign(0) = 0, equal
+arguments of a maximum share its cotangent, and second derivatives at kinks are 0.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from sympy import Dummy, Expr, Function, cancel, diff, exp, factor_terms, solve, tanh
+from sympy import Dummy, Expr, Function, Rational, S, cancel, diff, exp, factor_terms, log, solve, tanh
 
-__all__ = ["FUNCTIONS", "Defined", "derivative", "is_opaque", "opaque", "sigmoid", "tanh"]
+__all__ = [
+    "FUNCTIONS",
+    "Defined",
+    "absolute",
+    "derivative",
+    "derivative_in_itself",
+    "exp",
+    "is_opaque",
+    "log",
+    "maximum",
+    "minimum",
+    "opaque",
+    "relu",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "sqrt",
+    "step",
+    "tanh",
+]
 
 PRIME = "′"
 
 
 class Defined(Function):  # type: ignore[misc]
-    """A function known by its ``definition``, an expression in one exponential of its argument."""
+    """A function known by its ``definition``, an expression in functions that have derivatives."""
 
     nargs = 1
+    is_real = True
 
     @classmethod
-    def definition(cls, z: Expr) -> Expr:
-        """The function of ``z`` in terms of functions that SymPy knows."""
+    def definition(cls, *arguments: Expr) -> Expr:
+        """The function in terms of others."""
         raise NotImplementedError
 
-    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: ARG002 (SymPy passes it by name)
-        value, in_itself = derivative_in_itself(type(self))  # type: ignore[arg-type]
-        return in_itself.xreplace({value: self})
+    def fdiff(self, argindex: int = 1) -> Expr:
+        arguments, value, found = derivative_in_itself(type(self), argindex)  # type: ignore[arg-type]
+        return found.xreplace({value: self, **dict(zip(arguments, self.args, strict=True))})
 
 
 @cache
-def derivative_in_itself(function: type[Defined]) -> tuple[Dummy, Expr]:
-    """(s, f′ as an expression in s = f(z)): the exponential is eliminated between f and f′."""
-    z, s, e = Dummy("z"), Dummy("s"), Dummy("e")
-    definition = function.definition(z)
-    (exponential,) = definition.atoms(exp)
+def derivative_in_itself(function: type[Defined], argindex: int = 1) -> tuple[tuple[Dummy, ...], Dummy, Expr]:
+    """(arguments, s, the partial derivative as an expression in them and in s, the function's value).
+
+    An exponential is eliminated between the function and its derivative: σ′ = s (1 − s). Where there is none, the
+    definition is replaced wherever it occurs: (√z)′ = 1 / (2 s).
+    """
+    arguments = tuple(Dummy(f"z_{k}", real=True) for k in range(arity(function)))
+    s, e = Dummy("s", real=True), Dummy("e")
+    definition = function.definition(*arguments)
+    found = diff(definition, arguments[argindex - 1])
+    exponentials = definition.atoms(exp)
+    if not exponentials:
+        return arguments, s, factor_terms(found.subs(definition, s))
+    (exponential,) = exponentials
     (solution,) = solve(definition.xreplace({exponential: e}) - s, e)
-    in_itself = diff(definition, z).xreplace({exponential: solution})
-    return s, factor_terms(cancel(in_itself))
+    return arguments, s, factor_terms(cancel(found.xreplace({exponential: solution})))
+
+
+def arity(function: type[Function]) -> int:
+    """How many arguments a function has; SymPy's logarithm may have a base too."""
+    return min(int(number) for number in function.nargs)
 
 
 def derivative(function: type[Function], at: Expr) -> Expr:
@@ -77,4 +112,77 @@ class sigmoid(Defined):
         return 1 / (1 + exp(-z))
 
 
-FUNCTIONS: dict[str, type[Function]] = {"sigmoid": sigmoid, "tanh": tanh}
+class step(Function):  # type: ignore[misc]
+    """1 where z > 0, else 0. It is flat, and by convention it has the derivative 0 at its jump too."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: ARG002 (SymPy passes it by name)
+        return S.Zero
+
+
+class sign(Defined):
+    """1, 0 or −1, as z is positive, zero or negative."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return step(z) - step(-z)
+
+
+class absolute(Defined):
+    """|z|."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return z * sign(z)
+
+
+class relu(Defined):
+    """max(z, 0)."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return z * step(z)
+
+
+class maximum(Defined):
+    """The larger of two; equal ones share what it receives."""
+
+    nargs = 2
+
+    @classmethod
+    def definition(cls, y: Expr, z: Expr) -> Expr:
+        return (y + z + absolute(y - z)) / 2
+
+
+class minimum(Defined):
+    """The smaller of two; equal ones share what it receives."""
+
+    nargs = 2
+
+    @classmethod
+    def definition(cls, y: Expr, z: Expr) -> Expr:
+        return (y + z - absolute(y - z)) / 2
+
+
+class sqrt(Defined):
+    """√z. SymPy's own is a power, which it merges with others and no equation could name."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return z ** Rational(1, 2)
+
+
+class softplus(Defined):
+    """log(1 + exp(z)), in the form whose derivative is σ(z)."""
+
+    @classmethod
+    def definition(cls, z: Expr) -> Expr:
+        return z - log(sigmoid(z))
+
+
+FUNCTIONS: dict[str, type[Function]] = {
+    function.__name__: function
+    for function in (sigmoid, tanh, exp, log, sqrt, softplus, relu, absolute, sign, step, maximum, minimum)
+}

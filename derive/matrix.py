@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow, S
+from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
 from derive.index import Entry, Index, Sigma, Stack
@@ -51,6 +52,11 @@ class Form:
     value: str | int | Expr | None = None
     label: str | None = None
     positions: tuple[int, ...] = ()
+
+
+def is_constant(form: Form) -> bool:
+    """Whether a form is made of numbers and dimensions alone."""
+    return form.op != "array" and all(map(is_constant, form.args))
 
 
 def axes_of(array: Array) -> tuple[Group, ...]:
@@ -134,8 +140,9 @@ class _Writer:
                 base = self.write(expr.base, groups)
                 return Form("power", (base,), base.groups, int(expr.exp))
             case Function():
-                argument = self.write(expr.args[0], groups)
-                return Form("call", (argument,), argument.groups, type(expr).__name__)
+                return self._call(type(expr).__name__, expr.args, groups)
+            case Exp1():  # SymPy's name for exp(1)
+                return self._call("exp", (S.One,), groups)
         if expr.is_Symbol:
             return Form("dim", value=str(expr))
         raise HandgradError(f"no matrix notation for {expr}")
@@ -160,13 +167,23 @@ class _Writer:
         span = tuple(group for group in groups if group in used)
         return Form(op, tuple(align(form, span) for form in written), span)
 
+    def _call(self, name: str, arguments: Sequence[Expr], groups: tuple[Group, ...]) -> Form:
+        written = [self.write(one, groups) for one in arguments]
+        if len(written) == 1:
+            return Form("call", (written[0],), written[0].groups, name)
+        used = {group for form in written for group in form.groups}
+        span = tuple(group for group in groups if group in used)
+        return Form("call", tuple(align(form, span) for form in written), span, name)
+
     def _product(self, expr: Mul, groups: tuple[Group, ...]) -> Form:
         coefficient, rest = expr.as_coeff_Mul()
+        if coefficient < 0:
+            inner = self.write(-expr, groups)
+            return Form("negate", (inner,), inner.groups)
         factors = _ordered(Mul.make_args(rest), self.program)
-        if abs(coefficient) != 1:
-            factors = [abs(coefficient), *factors]
-        product = self._join("multiply", factors, groups)
-        return Form("negate", (product,), product.groups) if coefficient < 0 else product
+        if coefficient != 1:
+            factors = [coefficient, *factors]
+        return self._join("multiply", factors, groups)
 
     def _stack(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
         for position, group in enumerate(groups):

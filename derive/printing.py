@@ -6,6 +6,7 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 @cache
 def environment(autoescape: bool = False) -> Environment:
     """The templates; an undefined name is an error. Source code is printed as it is, pages are escaped."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("templates", ""),
         undefined=StrictUndefined,
         autoescape=autoescape,
@@ -21,6 +22,13 @@ def environment(autoescape: bool = False) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["folded"] = folded
+    return made
+
+
+def folded(text: str, width: int = 104) -> list[str]:
+    """A long line as several, of which the later ones are indented; it is broken at blanks alone."""
+    return wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def replace_file(path: Path, text: str) -> None:

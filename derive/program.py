@@ -16,7 +16,7 @@ from sympy import Expr, Integer
 
 from derive.errors import CellError
 from derive.index import Dim, Entry, Index, Sigma, Stack, entries, free_indices, rename_bound
-from derive.tensor import Axis, Size, Tensor
+from derive.tensor import ONE, Axis, Size, Tensor
 
 Role = Literal["sequence", "state", "parameter", "cotangent", "tangent", "derived"]
 
@@ -132,12 +132,12 @@ def _named(value: Expr, taken: Sequence[Index]) -> Expr:
 
 
 def define(array: Array, tensor: Tensor) -> Equation:
-    """The equation ``array = tensor``.
+    """The equation ``array = tensor``; an array has no axes of length 1 along which nothing varies.
 
     Raises:
         ShapeError: if the shapes differ.
     """
-    value = tensor.read_along(array.axes)
+    value = Tensor(tensor.expr, tuple(a for a in tensor.axes if a != ONE)).read_along(array.axes)
     return Equation(array, tidy(value, array.indices))
 
 
@@ -165,6 +165,11 @@ def check(program: Program) -> None:
         if loose:
             left = equation.array.tensor.expr
             raise CellError(f"{place}: index {loose[0]} is on the right, not on the left ({left}), and not summed")
+        strange = {str(s) for s in equation.value.free_symbols if s.is_positive and not isinstance(s, Entry)} - {
+            str(index.dim) for array in program.inputs for index in array.indices
+        }
+        if strange:
+            raise CellError(f"{place}: {min(strange)} is no dimension of an input")
         known[equation.name] = equation.array
     for name in program.outputs:
         if name not in known:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Rational
 
 from derive.functions import PRIME
+from derive.index import Index
 from derive.matrix import Form, Quantities, matrix_form
 from derive.program import Equation
 
@@ -33,6 +34,9 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PRECEDENCE = {"add": 1, "negate": 1, "multiply": 2, "matmul": 3, "total": 2, "einsum": 2}
 
 
+_USUAL = {"absolute": "abs", "maximum": "max", "minimum": "min"}
+
+
 def unicode_name(name: str, label: str | None = None) -> str:
     return f"{name}_{label}" if label else name
 
@@ -46,7 +50,7 @@ def latex_name(name: str, label: str | None = None) -> str:
 
 UNICODE = Style(
     names=unicode_name,
-    function=lambda name: {"sigmoid": "σ"}.get(name, name),
+    function=lambda name: {"sigmoid": "σ", **_USUAL}.get(name, name),
     elementwise=" ⊙ ",
     matrix=" · ",
     minus="−",
@@ -63,7 +67,9 @@ def _latex_function(name: str) -> str:
     if plain == "sigmoid":
         return rf"\sigma{primes}"
     own = plain if plain.startswith("\\") or len(plain) == 1 else None
-    return (own or {"tanh": r"\tanh", "exp": r"\exp"}.get(plain, rf"\operatorname{{{plain}}}")) + primes
+    usual = {name: f"\\{name}" for name in ("tanh", "exp", "log", "max", "min")}
+    plain = _USUAL.get(plain, plain)
+    return (own or usual.get(plain, rf"\operatorname{{{plain}}}")) + primes
 
 
 def latex_style(names: Names = latex_name) -> Style:
@@ -94,8 +100,28 @@ def form_text(form: Form, style: Style) -> str:
 
 
 def _inside(form: Form, style: Style, outer: int) -> str:
+    while form.op == "expand":  # it prints as what is inside
+        (form,) = form.args
     text = form_text(form, style)
-    return f"({text})" if _PRECEDENCE.get(form.op, 9) < outer else text
+    quotient = form.op == "power" and int(str(form.value)) < 0
+    return f"({text})" if (2 if quotient else _PRECEDENCE.get(form.op, 9)) < outer else text
+
+
+def _multiply(form: Form, style: Style) -> str:
+    """Factors with a negative exponent are divisors: o ⊙ c / n."""
+    divisors = [one for factor in form.args if (one := _divisor(factor)) is not None]
+    factors = [factor for factor in form.args if _divisor(factor) is None]
+    text = style.elementwise.join(_inside(one, style, 2) for one in factors) or "1"
+    return "".join([text, *(f" / {_inside(one, style, 3)}" for one in divisors)])
+
+
+def _divisor(form: Form) -> Form | None:
+    """b² where a form is b⁻²."""
+    while form.op == "expand":
+        (form,) = form.args
+    if form.op != "power" or int(str(form.value)) > 0:
+        return None
+    return form.args[0] if form.value == -1 else replace(form, value=-int(str(form.value)))
 
 
 def _add(form: Form, style: Style) -> str:
@@ -109,15 +135,18 @@ def _add(form: Form, style: Style) -> str:
 
 
 def _call(form: Form, style: Style) -> str:
-    return f"{style.function(str(form.value))}({form_text(form.args[0], style)})"
+    return f"{style.function(str(form.value))}({', '.join(form_text(one, style) for one in form.args)})"
 
 
 def _power(form: Form, style: Style) -> str:
+    divisor = _divisor(form)
+    if divisor is not None:
+        return f"1 / {_inside(divisor, style, 3)}"
     (base,) = form.args
     exponent = int(str(form.value))
     if base.op == "call":
         name = style.power(style.function(str(base.value)), exponent)
-        return f"{name}({form_text(base.args[0], style)})"
+        return f"{name}({', '.join(form_text(one, style) for one in base.args)})"
     return style.power(_inside(base, style, 4), exponent)
 
 
@@ -131,8 +160,21 @@ def _total(form: Form, style: Style) -> str:
     gone = [g for position, g in enumerate(inner.groups) if position in form.positions and g[-1].dim != 1]
     if not gone:
         return form_text(inner, style)
-    index = ", ".join(str(group[-1].dim).lower() for group in gone)
+    index = ", ".join(_letter(group[-1]) for group in gone)
     return style.total(index, _inside(inner, style, 2))
+
+
+def _einsum(form: Form, style: Style) -> str:
+    """Σ over what the factors have and the result has not: Σ_h C ⊙ q."""
+    kept = set(form.groups)
+    gone = dict.fromkeys(group for part in form.args for group in part.groups if group not in kept)
+    text = style.elementwise.join(_inside(one, style, 2) for one in form.args)
+    return style.total(", ".join(_letter(group[-1]) for group in gone), text)
+
+
+def _letter(index: Index) -> str:
+    """An index by its standing name, or by its dimension where it has none yet."""
+    return str(index.dim).lower() if "#" in index.name else str(index.name)
 
 
 _PRINTERS: dict[str, Callable[[Form, Style], str]] = {
@@ -143,11 +185,11 @@ _PRINTERS: dict[str, Callable[[Form, Style], str]] = {
     "power": _power,
     "negate": lambda form, style: f"{style.minus}{_inside(form.args[0], style, 2)}",
     "add": _add,
-    "multiply": lambda form, style: style.elementwise.join(_inside(one, style, 2) for one in form.args),
+    "multiply": _multiply,
     "matmul": lambda form, style: style.matrix.join(_inside(one, style, 3) for one in form.args),
     "transpose": lambda form, style: style.transpose(_inside(form.args[0], style, 4)),
     "expand": lambda form, style: form_text(form.args[0], style),
     "total": _total,
-    "einsum": lambda form, style: style.elementwise.join(_inside(one, style, 2) for one in form.args),
+    "einsum": _einsum,
     "stack": lambda form, style: f"[{', '.join(form_text(one, style) for one in form.args)}]",
 }

@@ -1,7 +1,8 @@
 """Array notation on top of index notation: ``x @ W + b`` and ``f * c_prev`` as one writes them on paper.
 
 A ``Tensor`` is a scalar expression and the axes along which it is read. Cell files and the reader of
-handwritten notes build their equations from the same operations, so both obey the same shape rules.
+handwritten notes build their equations from the same operations, so both obey the same shape rules. An axis without
+an index is one of length 1, which broadcasts: that of ``v[:, None]`` and of a mean.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Size: TypeAlias = Symbol | Stack
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a tensor: a plain index, the two of a stack, or those of joined parts."""
+    """One axis of a tensor: a plain index, the two of a stack, those of joined parts, or none at all."""
 
     indices: tuple[Index, ...]
     size: Size | Dim | Joined
@@ -36,6 +37,10 @@ class Axis:
         chosen, *inner = self.indices
         parts = (Sigma(substitute(expr, {chosen: Integer(k)}), index) for k, index in enumerate(inner))
         return reduce(lambda a, b: a + b, parts)
+
+
+ONE = Axis((), Integer(1))
+"""An axis of length 1 along which nothing varies."""
 
 
 def axis(size: Size | Dim | Joined) -> Axis:
@@ -80,11 +85,15 @@ class Tensor:
             ShapeError: if a size differs or there are fewer given axes than ours.
         """
         given = axes[len(axes) - len(self.axes) :] if len(axes) >= len(self.axes) else ()
-        if [a.size for a in given] != [a.size for a in self.axes]:
+        pairs = list(zip(self.axes, given, strict=False))
+        if len(given) != len(self.axes) or any(
+            mine not in (ONE, other) and mine.size != other.size for mine, other in pairs
+        ):
             raise ShapeError(f"shape {self.shape} does not fit {shape_text(axes)}")
         mapping = {
             old: new
-            for mine, other in zip(self.axes, given, strict=True)
+            for mine, other in pairs
+            if mine != ONE
             for old, new in zip(mine.indices, other.indices, strict=True)
         }
         return substitute(self.expr, mapping)
@@ -123,14 +132,65 @@ class Tensor:
         gone = {index: Integer(0) for a in self.axes if a.size == 1 for index in a.indices}
         return Tensor(substitute(self.expr, gone), tuple(a for a in self.axes if a.size != 1)) if gone else self
 
+    def __getitem__(self, key: Any) -> Tensor:
+        """New axes of length 1 as in NumPy: ``v[:, None]``; ``m[:, 0]`` is m without its axis of length 1."""
+        items = key if isinstance(key, tuple) else (key,)
+        left, axes = list(self.axes), []
+        for item in items:
+            if item is None:
+                axes.append(ONE)
+            elif not left:
+                raise ShapeError(f"more axes are named than shape {self.shape} has")
+            elif isinstance(item, slice) and item == slice(None):
+                axes.append(left.pop(0))
+            elif isinstance(item, int) and item == 0 and left[0] == ONE:
+                left.pop(0)
+            else:
+                raise ShapeError(
+                    f"the index {item!r} of shape {self.shape}: only : and None are, and 0 along an axis of length 1"
+                )
+        return Tensor(self.expr, (*axes, *left))
+
+    def mean(self, over: Any = None) -> Tensor:
+        """The mean along an axis, as ``reduced``."""
+        number = Integer(1)
+        for index in self._chosen_axis(over).indices:
+            number *= index.dim
+        return self.reduced(over) / Tensor(number)
+
+    def reduced(self, over: Any = None) -> Tensor:
+        """Σ along an axis, which then has length 1 and broadcasts.
+
+        Args:
+            over: the axis by its size, which no other axis has, or by its position; the last one by default.
+
+        Raises:
+            ShapeError: if there is no such axis, or more than one.
+        """
+        gone = self._chosen_axis(over)
+        return Tensor(gone.total(self.expr), tuple(ONE if a is gone else a for a in self.axes))
+
+    def _chosen_axis(self, over: Any) -> Axis:
+        if over is None or isinstance(over, int):
+            position = -1 if over is None else over
+            if not -len(self.axes) <= position < len(self.axes):
+                raise ShapeError(f"a sum over axis {position} of shape {self.shape}")
+            return self.axes[position]
+        found = [a for a in self.axes if a.size == over]
+        if len(found) != 1:
+            raise ShapeError(f"a sum over {over} of shape {self.shape}, which has {len(found)} axes of this size")
+        return found[0]
+
     def sum(self, position: int) -> Tensor:
-        """Σ along one axis."""
+        """Σ along one axis, which is then gone."""
         gone = self.axes[position]
         kept = tuple(a for a in self.axes if a is not gone)
         return Tensor(gone.total(self.expr), kept)
 
     def __matmul__(self, other: Any) -> Tensor:
         other = as_tensor(other)
+        if self._shares_batch(other):
+            return self._product_of_each(other)
         if not self.axes or not other.axes or self.axes[-1].size != other.axes[0].size:
             raise ShapeError(
                 f"matrix product of shapes {self.shape} and {other.shape}: the summed index would run over "
@@ -141,6 +201,24 @@ class Tensor:
         rest = tuple(a.fresh() for a in other.axes[1:])
         right = other.read_along((inner, *rest))
         return Tensor(inner.total(left * right), (*self.axes[:-1], *rest))
+
+    def _shares_batch(self, other: Tensor) -> bool:
+        """Whether a product is one of a matrix per row: C (N, H, K) times q (N, K), or q times C.T per row."""
+        if max(len(self.axes), len(other.axes)) != 3 or min(len(self.axes), len(other.axes)) < 2:
+            return False
+        return (
+            self.axes[-1].size != other.axes[0].size
+            and self.axes[0].size == other.axes[0].size
+            and self.axes[-1].size == other.axes[1].size
+        )
+
+    def _product_of_each(self, other: Tensor) -> Tensor:
+        """Σ_k left[n, …, k] · right[n, k, …] for every n."""
+        batch, inner = self.axes[0], self.axes[-1].fresh()
+        left = self.read_along((*self.axes[:-1], inner))
+        rest = tuple(a.fresh() for a in other.axes[2:])
+        right = other.read_along((batch, inner, *rest))
+        return Tensor(inner.total(left * right), (batch, *self.axes[1:-1], *rest))
 
     def __add__(self, other: Any) -> Tensor:
         return elementwise(lambda a, b: a + b, self, other)
@@ -181,7 +259,7 @@ def _reciprocal(expr: Expr) -> Expr:
 
 
 def as_tensor(value: Any) -> Tensor:
-    """A tensor as it is; a number as a tensor without axes."""
+    """A tensor as it is; a number, or an expression in dimensions, as a tensor without axes."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, float):
@@ -190,7 +268,7 @@ def as_tensor(value: Any) -> Tensor:
         number = sympify(value, strict=True)
     except SympifyError:
         number = None
-    if number is None or not number.is_number:
+    if number is None or any(isinstance(s, Index | Entry) or not s.is_positive for s in number.free_symbols):
         raise ShapeError(f"expected a tensor or a number, got {value!r}")
     return Tensor(number)
 
@@ -202,16 +280,18 @@ def elementwise(operation: Callable[..., Expr], *operands: Any) -> Tensor:
         ShapeError: if the trailing sizes differ.
     """
     tensors = [as_tensor(operand) for operand in operands]
-    longest = max(tensors, key=lambda tensor: len(tensor.axes))
-    axes = tuple(a.fresh() for a in longest.axes)
+    rank = max(len(tensor.axes) for tensor in tensors)
+    axes = [ONE] * rank
     for tensor in tensors:
-        for mine, other in zip(tensor.axes[::-1], axes[::-1], strict=False):
-            if mine.size != other.size:
+        for position, mine in enumerate(tensor.axes, start=rank - len(tensor.axes)):
+            if axes[position] == ONE:
+                axes[position] = mine.fresh()
+            elif mine not in (ONE, axes[position]) and mine.size != axes[position].size:
                 raise ShapeError(
                     f"elementwise operation on shapes {' and '.join(t.shape for t in tensors)}: one index would run "
-                    f"over {mine.size} and over {other.size}"
+                    f"over {mine.size} and over {axes[position].size}"
                 )
-    return Tensor(operation(*(tensor.read_along(axes) for tensor in tensors)), axes)
+    return Tensor(operation(*(tensor.read_along(axes) for tensor in tensors)), tuple(axes))
 
 
 def entry(name: str, sizes: Sequence[Size | Dim]) -> Tensor:

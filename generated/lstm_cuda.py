@@ -273,7 +273,7 @@ def forward(
     given = {name: _given(name, value, stream) for name, value in arguments.items()}
     sizes = _sizes(given, _SHAPES)
     cache = _forward(list(given.values()), sizes, workspace, stream, _lengths(lengths, reverse, sizes), reverse)
-    tape, order = cache.tape, cache.order
+    tape, order, T = cache.tape, cache.order, cache.sizes["T"]
     if order:
         memory = workspace.ordered if workspace else {}
         return (
@@ -281,7 +281,7 @@ def forward(
             order.last("c", tape.c, memory, stream).whole(),
             cache,
         )
-    return tape.h.steps(1), tape.c.one(cache.sizes["T"]), cache
+    return tape.h.steps(1), tape.c.one(T), cache
 
 
 def backward(

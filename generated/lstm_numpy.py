@@ -774,7 +774,8 @@ def _tangents(
         count = steps.stop - steps.start
         a_dot = a_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
-        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other step
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
+        #     step
         copyto(a_dot, 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))

@@ -176,14 +176,19 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real b_dot_g = (b_dot_ ? b_dot_[H + at_h] : Real(0));
             const Real b_dot_f = (b_dot_ ? b_dot_[2 * H + at_h] : Real(0));
             const Real b_dot_o = (b_dot_ ? b_dot_[3 * H + at_h] : Real(0));
-            // a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other step
-            const Real a_dot_before_i = b_dot_i + sum_a_dot_before[0][own_row][own_column] + sum_a_dot_before_2[0][own_row][own_column] + sum_a_dot_before_3[0][own_row][own_column];
+            // a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
+            //     step
+            const Real a_dot_before_i = b_dot_i + sum_a_dot_before[0][own_row][own_column] +
+                sum_a_dot_before_2[0][own_row][own_column] + sum_a_dot_before_3[0][own_row][own_column];
             a_dot_[at_n * 4 * H + at_h] = a_dot_before_i;
-            const Real a_dot_before_g = b_dot_g + sum_a_dot_before[1][own_row][own_column] + sum_a_dot_before_2[1][own_row][own_column] + sum_a_dot_before_3[1][own_row][own_column];
+            const Real a_dot_before_g = b_dot_g + sum_a_dot_before[1][own_row][own_column] +
+                sum_a_dot_before_2[1][own_row][own_column] + sum_a_dot_before_3[1][own_row][own_column];
             a_dot_[at_n * 4 * H + H + at_h] = a_dot_before_g;
-            const Real a_dot_before_f = b_dot_f + sum_a_dot_before[2][own_row][own_column] + sum_a_dot_before_2[2][own_row][own_column] + sum_a_dot_before_3[2][own_row][own_column];
+            const Real a_dot_before_f = b_dot_f + sum_a_dot_before[2][own_row][own_column] +
+                sum_a_dot_before_2[2][own_row][own_column] + sum_a_dot_before_3[2][own_row][own_column];
             a_dot_[at_n * 4 * H + 2 * H + at_h] = a_dot_before_f;
-            const Real a_dot_before_o = b_dot_o + sum_a_dot_before[3][own_row][own_column] + sum_a_dot_before_2[3][own_row][own_column] + sum_a_dot_before_3[3][own_row][own_column];
+            const Real a_dot_before_o = b_dot_o + sum_a_dot_before[3][own_row][own_column] +
+                sum_a_dot_before_2[3][own_row][own_column] + sum_a_dot_before_3[3][own_row][own_column];
             a_dot_[at_n * 4 * H + 3 * H + at_h] = a_dot_before_o;
         }
 }
@@ -309,7 +314,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             // d_next_c = dc_prev of step t + 1
             const Real d_next_c = dc_prev_after;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
+                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given;
             // d_next_c_dot = dc_prev_dot of step t + 1
             const Real d_next_c_dot = dc_prev_dot_after;
             // dtanh_c = d_next_h ⊙ o
@@ -342,7 +348,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             // dtanh_c_dot = d_next_h ⊙ o_dot + d_next_h_dot ⊙ o
             const Real dtanh_c_dot = d_next_h * o_dot + d_next_h_dot * o;
             // dc_dot = d_next_c_dot + dtanh_c_dot ⊙ (1 − tanh_c²) − 2 ⊙ dtanh_c ⊙ tanh_c_dot ⊙ tanh_c
-            const Real dc_dot = d_next_c_dot + dtanh_c_dot * (1 - (tanh_c * tanh_c)) - 2 * dtanh_c * tanh_c_dot * tanh_c;
+            const Real dc_dot = d_next_c_dot + dtanh_c_dot * (1 - (tanh_c * tanh_c)) - 2 * dtanh_c * tanh_c_dot *
+                tanh_c;
             // do_dot = d_next_h ⊙ tanh_c_dot + d_next_h_dot ⊙ tanh_c
             const Real do_dot = d_next_h * tanh_c_dot + d_next_h_dot * tanh_c;
             // df_dot = dc_dot ⊙ c_prev + c_prev_dot ⊙ dc
@@ -397,7 +404,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             if (!(at_n < N && at_h < H))
                 continue;
             // dh_prev_dot = da_dot · W_hᵀ + da · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + sum_dh_prev_dot_2[0][own_row][own_column];
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
+                sum_dh_prev_dot_2[0][own_row][own_column];
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -462,13 +470,20 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
             if (!(at_d < D && at_h < H))
                 continue;
             dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] = dW_x_dot_parts[1][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] = dW_x_dot_parts[2][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] = dW_x_dot_parts[3][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] = dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] = dW_x_dot_2_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] = dW_x_dot_2_parts[2][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] = dW_x_dot_2_parts[3][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] =
+                dW_x_dot_parts[1][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] =
+                dW_x_dot_parts[2][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
+                dW_x_dot_parts[3][own_row][own_column];
+            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] =
+                dW_x_dot_2_parts[0][own_row][own_column];
+            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] =
+                dW_x_dot_2_parts[1][own_row][own_column];
+            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] =
+                dW_x_dot_2_parts[2][own_row][own_column];
+            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
+                dW_x_dot_2_parts[3][own_row][own_column];
         }
 }
 
@@ -543,13 +558,20 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
             if (!(at_h < H && at_h2 < H))
                 continue;
             dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] = dW_h_dot_parts[0][own_row][own_column];
-            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] = dW_h_dot_parts[1][own_row][own_column];
-            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_dot_parts[2][own_row][own_column];
-            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_dot_parts[3][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] = dW_h_dot_2_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] = dW_h_dot_2_parts[1][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] = dW_h_dot_2_parts[2][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] = dW_h_dot_2_parts[3][own_row][own_column];
+            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] =
+                dW_h_dot_parts[1][own_row][own_column];
+            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] =
+                dW_h_dot_parts[2][own_row][own_column];
+            dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
+                dW_h_dot_parts[3][own_row][own_column];
+            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] =
+                dW_h_dot_2_parts[0][own_row][own_column];
+            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] =
+                dW_h_dot_2_parts[1][own_row][own_column];
+            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] =
+                dW_h_dot_2_parts[2][own_row][own_column];
+            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
+                dW_h_dot_2_parts[3][own_row][own_column];
         }
 }
 

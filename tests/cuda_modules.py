@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,12 @@ import numpy as np
 
 from derive.cells import CELLS
 from tests.example_cells import ALL
-from tests.modules import Sizes, files, module, relative_error, shape
+from tests.modules import Sizes, files, in_domain, module, relative_error, shape
+
+Order = Mapping[str, Any]
+"""The arguments ``lengths`` and ``reverse`` of ``forward``."""
+
+IN_ORDER: Order = {}
 
 # The kernels that the tests change live beside the module, as a user's would.
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
@@ -52,7 +58,7 @@ def scaled_arguments(name: str, sizes: Sizes, dtype: Any = np.float64, seed: int
         value = chance.standard_normal(shape(array, sizes, whole=True))
         if array.role == "parameter" and value.ndim == 2:
             value /= max(1, value.shape[0]) ** 0.5
-        found.append(value.astype(dtype))
+        found.append(in_domain(name, array, value).astype(dtype))
     return found
 
 
@@ -61,15 +67,19 @@ def host(array: Any) -> np.ndarray:
     return array.get() if array.size else np.zeros(array.shape, array.dtype)
 
 
-def run(made: ModuleType, args: list[Any], cotangents: list[Any], **options: Any) -> tuple[np.ndarray, ...]:
+def run(
+    made: ModuleType, args: list[Any], cotangents: list[Any], order: Order = IN_ORDER, **options: Any
+) -> tuple[np.ndarray, ...]:
     """Results and gradients of a module, on the host."""
-    results = made.forward(*args, **options)
+    results = made.forward(*args, **order, **options)
     gradients = made.backward(*cotangents, results[-1], **options)
     return tuple(map(host, (*results[:-1], *gradients)))
 
 
-def run_numpy(name: str, args: list[np.ndarray], cotangents: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    results = module(name).forward(*args)
+def run_numpy(
+    name: str, args: list[np.ndarray], cotangents: list[np.ndarray], order: Order = IN_ORDER
+) -> tuple[np.ndarray, ...]:
+    results = module(name).forward(*args, **order)
     return (*results[:-1], *module(name).backward(*cotangents, results[-1]))
 
 
@@ -79,16 +89,22 @@ def cotangents_of(name: str, args: list[np.ndarray], seed: int = 1) -> list[np.n
     return [chance.standard_normal(r.shape).astype(args[0].dtype) for r in module(name).forward(*args)[:-1]]
 
 
-def excess(name: str, values: tuple[np.ndarray, ...], args: list[np.ndarray], cotangents: list[np.ndarray]) -> float:
+def excess(
+    name: str,
+    values: tuple[np.ndarray, ...],
+    args: list[np.ndarray],
+    cotangents: list[np.ndarray],
+    order: Order = IN_ORDER,
+) -> float:
     """The largest error of any array by what is allowed for it; above 1 is too much.
 
     The reference is the NumPy module in float64. Allowed is 1e-12 in float64; in float32 2e-6, or four times the error
     that the NumPy module itself has in float32.
     """
-    exact = run_numpy(name, [a.astype(np.float64) for a in args], [w.astype(np.float64) for w in cotangents])
+    exact = run_numpy(name, [a.astype(np.float64) for a in args], [w.astype(np.float64) for w in cotangents], order)
     allowed = [1e-12] * len(exact)
     if args[0].dtype == np.float32:
-        own = run_numpy(name, args, cotangents)
+        own = run_numpy(name, args, cotangents, order)
         allowed = [max(2e-6, 4 * relative_error(low, due)) for low, due in zip(own, exact, strict=True)]
     errors = [relative_error(value, due) for value, due in zip(values, exact, strict=True)]
     # NaN is above any bound.

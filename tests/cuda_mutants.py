@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from tests import cuda
-from tests.cuda_modules import cotangents_of, excess, load, run, scaled_arguments
+from tests.cuda_modules import cotangents_of, excess, host, load, run, scaled_arguments
 
 CELL = "lstm"
 ORDERS = ("forward", "reverse", "random:5")
 # More than one tile of every kind, none of them full, sums in more than one part; and no steps at all.
 SIZES = ({"T": 5, "N": 18, "D": 35, "H": 18}, {"T": 0, "N": 2, "D": 3, "H": 4})
+# How many steps each sequence has, again and again, where they have lengths of their own.
+LENGTHS = (2, 5, 0, 4, 1)
 GUARD = 2048  # numbers on either side of an array: NaNs with bits that no computation gives them
 MARK = np.uint64(0xFFF0_0000_0000_0001)
 
@@ -57,6 +59,15 @@ IN_KERNELS: dict[str, list[tuple[str, str]]] = {
         (r"k \+= 8", "k += 9"),
         (r"last_step \? 0", "false ? 0"),
     ],
+    "an end that is another": [
+        (r"\[at_n\] < 0", "[at_n] >= 0"),
+        (r"(?<=\[at_n\] )< 0", "<= 0"),
+        (r"(?<= )ended \? (?!Real)", "false ? "),
+        (r"row >= 0", "row > 0"),
+        (r"~row", "row"),
+        (r"repeat \?", "!repeat ?"),
+    ],
+    "a cotangent that is lost at an end": [(r"if \(!ended\) ", ""), (r"ended \? Real\(0\)", "false ? Real(0)")],
 }
 IN_HOST: dict[str, list[tuple[str, str]]] = {
     "memory of another step": [
@@ -66,6 +77,12 @@ IN_HOST: dict[str, list[tuple[str, str]]] = {
         (r"t == T - 1", "False"),
     ],
     "a copy that is missing": [(r"(?m)^    gpu\.copy\(.*$", "    pass")],
+    "an order that is another": [
+        (r"(?m)^( +)\w+ = (?:cache\.)?order\.taken\(.*$", r"\1pass"),
+        (r"self\.source\.at\(step\)", "self.source.at(0)"),
+        (r"t < lengths", "t <= lengths"),
+        (r"last - step if", "step if"),
+    ],
     "a launch that is missing": [(r"(?m)^    gpu\.prepare\(.*\)\(", "    (lambda *_: None)(")],
 }
 
@@ -107,16 +124,33 @@ def trouble(made: ModuleType, exact: bool = False) -> str | None:
     for sizes in SIZES:
         args = scaled_arguments(CELL, sizes)
         cotangents = cotangents_of(CELL, args)
+        lengths = np.minimum(np.resize(LENGTHS, sizes["N"]), sizes["T"])
+        turned = {"lengths": lengths, "reverse": True}
         for order in ORDERS:
             with cuda.thread_order(order):
                 values = run(made, args, cotangents)
-            if excess(CELL, values, args, cotangents) > 1:
+                others = run(made, args, cotangents, turned)
+            if excess(CELL, values, args, cotangents) > 1 or excess(CELL, others, args, cotangents, turned) > 1:
                 return f"wrong values, {order}"
+        if not _stands_still(made, args, lengths):
+            return "a sequence that goes on beyond its end"
         for owner in guards:
             numbers = owner.get()
             if not (np.all(numbers[:GUARD] == MARK) and np.all(numbers[-GUARD:] == MARK)):
                 return "memory written beyond an array"
     return None
+
+
+def _stands_still(made: ModuleType, args: list[np.ndarray], lengths: np.ndarray) -> bool:
+    """Whether beyond the end of a sequence its last step is taken again and its states stay what they are."""
+    *_, cache = made.forward(*args, lengths=lengths)
+    x, h, c = (host(array.whole()) for array in (cache.x, cache.tape.h, cache.tape.c))
+    for n, length in enumerate(lengths):
+        if any((states[length:, n] != states[length, n]).any() for states in (h, c)):
+            return False
+        if length and (x[length:, n] != args[0][length - 1, n]).any():
+            return False
+    return True
 
 
 def _guarded(made: ModuleType) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Cells that the tests plan and generate beside the LSTM, each for something that the LSTM lacks."""
+"""Cells that the tests plan and generate beside those of the zoo, each for something that these lack."""
 
 from __future__ import annotations
 
@@ -8,85 +8,7 @@ from derive.program import Program
 
 N, D, H = dims("N D H")
 B, F, K = dims("B F K")
-two = stack("rz", H)
 pair = stack("uv", K)
-three = stack("rzn", H)
-four = stack("igfo", H)
-
-
-class RNN(Cell):
-    """No stacked axis, a product inside of a function."""
-
-    x = sequence(N, D)
-    h_prev = state(N, H)
-    W_x = parameter(D, H)
-    W_h = parameter(H, H)
-    b = parameter(H)
-
-    h = tanh(x @ W_x + h_prev @ W_h + b)
-    outputs = ("h",)
-
-
-class GRU(Cell):
-    """A product that waits for another one in the same step; two hoisted products."""
-
-    x = sequence(N, D)
-    h_prev = state(N, H)
-    W_x = parameter(D, two)
-    W_h = parameter(H, two)
-    b = parameter(two)
-    U_x = parameter(D, H)
-    U_h = parameter(H, H)
-    e = parameter(H)
-
-    a = x @ W_x + h_prev @ W_h + b
-    r = sigmoid(a.r)
-    z = sigmoid(a.z)
-    n = tanh(x @ U_x + (r * h_prev) @ U_h + e)
-    h = (1 - z) * n + z * h_prev
-    outputs = ("h",)
-
-
-class GRUResetAfter(Cell):
-    """A stacked array that is hoisted whole, one that the tape keeps, a cotangent wanted for all t."""
-
-    x = sequence(N, D)
-    h_prev = state(N, H)
-    W_x = parameter(D, three)
-    W_h = parameter(H, three)
-    b = parameter(three)
-    b_h = parameter(three)
-
-    a = x @ W_x + b
-    q = h_prev @ W_h + b_h
-    r = sigmoid(a.r + q.r)
-    z = sigmoid(a.z + q.z)
-    n = tanh(a.n + r * q.n)
-    h = (1 - z) * n + z * h_prev
-    outputs = ("h",)
-
-
-class Peephole(Cell):
-    """Parameters that broadcast over the batch, gates that are not functions of a block alone."""
-
-    x = sequence(N, D)
-    h_prev = state(N, H)
-    c_prev = state(N, H)
-    W_x = parameter(D, four)
-    W_h = parameter(H, four)
-    b = parameter(four)
-    p_i = parameter(H)
-    p_f = parameter(H)
-    p_o = parameter(H)
-
-    a = x @ W_x + h_prev @ W_h + b
-    i = sigmoid(a.i + p_i * c_prev)
-    g = tanh(a.g)
-    f = sigmoid(a.f + p_f * c_prev)
-    c = f * c_prev + i * g
-    o = sigmoid(a.o + p_o * c)
-    h = o * tanh(c)
-    outputs = ("h",)
 
 
 class Readout(Cell):
@@ -133,7 +55,5 @@ class OtherDims(Cell):
     outputs = ("s",)
 
 
-EXAMPLES: dict[str, Program] = {
-    cell.program.name: cell.program for cell in (RNN, GRU, GRUResetAfter, Peephole, Readout, TwoOutputs, OtherDims)
-}
+EXAMPLES: dict[str, Program] = {cell.program.name: cell.program for cell in (Readout, TwoOutputs, OtherDims)}
 ALL: dict[str, Program] = {**CELLS, **EXAMPLES}

@@ -19,7 +19,8 @@ from tests.example_cells import ALL
 
 Sizes = dict[str, int]
 SMALL: Sizes = {"T": 4, "N": 2, "D": 3, "H": 2}
-OTHER_NAMES = {"B": "N", "F": "D", "K": "H"}  # a cell may call its dimensions what it likes
+OTHER_NAMES = {"B": "N", "F": "D", "K": "H", "P": "D"}  # a cell may call its dimensions what it likes
+POSITIVE = {("slstm", "n_prev")}  # arguments that are divided by, or of which the logarithm is taken
 
 
 @cache
@@ -54,7 +55,13 @@ def shape(array: Array, sizes: Sizes, whole: bool) -> tuple[int, ...]:
 def arguments(name: str, sizes: Sizes, dtype: Any = np.float64, whole: bool = True, seed: int = 0) -> list[np.ndarray]:
     """Random arguments in the order of ``forward`` or ``step_forward``."""
     chance = np.random.default_rng(seed)
-    return [chance.standard_normal(shape(array, sizes, whole)).astype(dtype) for array in ALL[name].inputs]
+    values = [chance.standard_normal(shape(array, sizes, whole)) for array in ALL[name].inputs]
+    return [in_domain(name, array, value).astype(dtype) for array, value in zip(ALL[name].inputs, values, strict=True)]
+
+
+def in_domain(name: str, array: Array, value: np.ndarray) -> np.ndarray:
+    """The values, where the cell has any at them."""
+    return 1 + np.abs(value) if (name, array.name) in POSITIVE else np.asarray(value)
 
 
 def cotangents_for(results: Any, seed: int = 1) -> list[np.ndarray]:

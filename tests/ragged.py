@@ -41,6 +41,18 @@ class Shift(Cell):
     outputs = ("z",)
 
 
+class Delay(Cell):
+    """No step that waits for the one before: the only state is known for all t before the loop."""
+
+    x = sequence(N, D)
+    u_prev = state(N, H)
+    W = parameter(D, H)
+
+    u = tanh(x @ W)
+    y = u * sigmoid(u_prev)
+    outputs = ("y",)
+
+
 class Growth(Cell):
     """A state that overflows if its last step is repeated, an equation that has no value where an input is zero."""
 
@@ -53,7 +65,7 @@ class Growth(Cell):
     outputs = ("y",)
 
 
-OWN: dict[str, Program] = {cell.program.name: cell.program for cell in (Shift, Growth)}
+OWN: dict[str, Program] = {cell.program.name: cell.program for cell in (Shift, Delay, Growth)}
 CELLS: dict[str, Program] = {**ALL, **HARD, **OWN}
 
 

@@ -82,7 +82,7 @@ def test_symbols_from_the_front_matter() -> None:
 @pytest.mark.parametrize(
     ("front", "message"),
     [
-        ("cell: gru2", "the cell 'gru2'; known cells: lstm"),
+        ("cell: gru2", "the cell 'gru2'; known cells: rnn_tanh, rnn_relu, lstm"),
         ("cell: lstm\nlayers: 2", "unknown setting 'layers'"),
         ("vectors: diagonal", "should be rows or columns, not 'diagonal'"),
         ("cell: lstm\nsymbols: 3", "'symbols' should be a dict, not 3"),

@@ -66,8 +66,8 @@ def test_show_in_both_notations() -> None:
     ("arguments", "message"),
     [
         (("verify", "gru"), "there are no notes on 'gru'"),
-        (("show", "gru"), "there is no cell 'gru'; known cells: lstm"),
-        (("generate", "gru"), "there is no cell 'gru'"),
+        (("show", "gur"), "there is no cell 'gur'; known cells: rnn_tanh, rnn_relu, lstm,"),
+        (("generate", "gur"), "there is no cell 'gur'"),
         (("verify", "--no-such-option"), "No such option"),
         (("no-such-command",), "No such command"),
     ],
@@ -80,11 +80,11 @@ def test_usage_errors_are_one_clear_message_and_exit_2(arguments: tuple[str, ...
 
 
 def test_generate_and_check(tmp_path: Path) -> None:
-    assert handgrad("generate", "--check").returncode == 0
+    assert handgrad("generate", "lstm", "--check").returncode == 0
     made = handgrad("generate", "lstm", "-o", str(tmp_path))
     assert made.returncode == 0
     assert "lstm_numpy.py" in made.stdout
     (tmp_path / "lstm_numpy.py").write_text("", encoding="utf-8")
-    drifted = handgrad("generate", "--check", "-o", str(tmp_path))
+    drifted = handgrad("generate", "lstm", "--check", "-o", str(tmp_path))
     assert drifted.returncode == 1
     assert "+def step_forward(" in drifted.stdout

@@ -12,7 +12,7 @@ import pytest
 from derive.emit.files import render
 from generated import lstm_cuda, lstm_numpy
 from tests import cuda
-from tests.cuda_modules import cuda_module, host, load, run
+from tests.cuda_modules import cuda_module, load, run
 from tests.modules import Sizes, relative_error
 from tests.ragged import ALL, CELLS, LENGTHS, SIZES, Arrays, alone, beyond, numpy_module_of, problem, spoil
 
@@ -44,22 +44,13 @@ def test_a_batch_is_its_sequences(name: str, reverse: bool) -> None:
     """Broken if one sequence's end or padding, NaN and infinite here, reaches anything but zeros."""
     args, cotangents = problem(name)
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, LENGTHS, reverse)
-    values = run_in_order(made(name), *spoil(name, args, cotangents, LENGTHS), lengths=LENGTHS, reverse=reverse)
+    values = run(made(name), *spoil(name, args, cotangents, LENGTHS), {"lengths": LENGTHS, "reverse": reverse})
     check(values, due)
     roles = ["output"] * len(CELLS[name].outputs) + [""] * (len(due[0]) - len(CELLS[name].outputs))
     roles += [a.role for a in CELLS[name].inputs]
     for value, role in zip(values, roles, strict=True):
         if role in {"output", "sequence"}:
             assert not value[beyond(LENGTHS, SIZES["T"])].any()
-
-
-def run_in_order(
-    module: ModuleType, args: Arrays, cotangents: list[Any], workspace: Any = None, **order: Any
-) -> tuple[np.ndarray, ...]:
-    """Results and gradients, on the host."""
-    results = module.forward(*args, workspace=workspace, **order)
-    gradients = module.backward(*cotangents, results[-1], workspace=workspace)
-    return tuple(map(host, (*results[:-1], *gradients)))
 
 
 @pytest.mark.parametrize("order", ["reverse", "random:3"])
@@ -70,9 +61,9 @@ def test_more_than_a_tile(dtype: Any, order: str) -> None:
     due = alone(lstm_numpy, CELLS["lstm"], args, cotangents, WIDE_LENGTHS, True)
     given = [[a.astype(dtype) for a in arrays] for arrays in spoil("lstm", args, cotangents, WIDE_LENGTHS)]
     how = {"lengths": WIDE_LENGTHS, "reverse": True}
-    first = run_in_order(lstm_cuda, *given, **how)
+    first = run(lstm_cuda, *given, how)
     with cuda.thread_order(order):
-        second = run_in_order(lstm_cuda, *given, **how)
+        second = run(lstm_cuda, *given, how)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     # float32: sums of some hundred products, whose rounding errors average out.
     check(first, due, TOLERANCE if dtype is np.float64 else 1e-5)
@@ -84,7 +75,7 @@ def test_reverse_without_lengths_is_flipping(name: str) -> None:
     args, cotangents = problem(name)
     full = np.full(SIZES["N"], SIZES["T"])
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, full, True)
-    check(run_in_order(made(name), args, cotangents, reverse=True), due)
+    check(run(made(name), args, cotangents, {"reverse": True}), due)
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -92,7 +83,7 @@ def test_full_lengths_are_no_lengths(name: str) -> None:
     """Broken if lengths that are all T change a bit."""
     args, cotangents = problem(name)
     plain = run(made(name), args, cotangents)
-    values = run_in_order(made(name), args, cotangents, lengths=[SIZES["T"]] * SIZES["N"])
+    values = run(made(name), args, cotangents, {"lengths": [SIZES["T"]] * SIZES["N"]})
     assert all(np.array_equal(a, b) for a, b in zip(values, plain, strict=True))
 
 
@@ -104,7 +95,7 @@ def test_no_steps_at_all(name: str, sizes: Sizes) -> None:
     lengths = np.zeros({**SIZES, **sizes}["N"], int)
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, lengths, False)
     for reverse in (False, True):
-        values = run_in_order(made(name), *spoil(name, args, cotangents, lengths), lengths=lengths, reverse=reverse)
+        values = run(made(name), *spoil(name, args, cotangents, lengths), {"lengths": lengths, "reverse": reverse})
         check(values, due, tolerance=0)
 
 
@@ -112,8 +103,8 @@ def test_no_steps_at_all(name: str, sizes: Sizes) -> None:
 def test_none_means_zeros(name: str) -> None:
     args, cotangents = problem(name)
     order = {"lengths": LENGTHS, "reverse": True}
-    due = run_in_order(made(name), args, [np.zeros_like(w) for w in cotangents], **order)
-    values = run_in_order(made(name), args, [None] * len(cotangents), **order)
+    due = run(made(name), args, [np.zeros_like(w) for w in cotangents], order)
+    values = run(made(name), args, [None] * len(cotangents), order)
     assert all(np.array_equal(a, b) for a, b in zip(values, due, strict=True))
 
 
@@ -124,7 +115,7 @@ def test_states_do_not_grow_in_the_padding() -> None:
     args[0][:, 1] = 1
     lengths = np.array([3, 400])
     due = alone(numpy_module_of("growth"), CELLS["growth"], args, cotangents, lengths, False)
-    check(run_in_order(made("growth"), args, cotangents, lengths=lengths), due, tolerance=1e-5)
+    check(run(made("growth"), args, cotangents, {"lengths": lengths}), due, tolerance=1e-5)
 
 
 def test_a_workspace_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,13 +123,13 @@ def test_a_workspace_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     args, cotangents = problem("lstm", WIDE)
     workspace = lstm_cuda.Workspace(*(WIDE[n] for n in "TNDH"), np.float64)
     other = [2 * a for a in args]
-    run_in_order(lstm_cuda, other, cotangents, workspace, lengths=WIDE_LENGTHS, reverse=True)
+    run(lstm_cuda, other, cotangents, {"lengths": WIDE_LENGTHS, "reverse": True}, workspace=workspace)
     orders: list[dict[str, Any]] = [{"lengths": WIDE_LENGTHS[::-1]}, {}, {"reverse": True}, {"lengths": [0] * 19}]
-    dues = [run_in_order(lstm_cuda, args, cotangents, **order) for order in orders]
+    dues = [run(lstm_cuda, args, cotangents, order) for order in orders]
     given = [[upload(a) for a in arrays] for arrays in (args, cotangents)]
     monkeypatch.delattr(lstm_cuda, "_empty")
     for order, due in zip(orders, dues, strict=True):
-        values = run_in_order(lstm_cuda, *given, workspace, **order)
+        values = run(lstm_cuda, *given, order, workspace=workspace)
         assert all(np.array_equal(a, b) for a, b in zip(values, due, strict=True))
 
 

@@ -16,6 +16,7 @@ from derive.printing import environment
 from derive.program import Array, Program
 from tests.cuda_cells import HARD
 from tests.modules import cotangents_for, module_of, relative_error
+from tests.ragged import alone
 from tests.random_cells import RandomCell, random_cell
 
 T = 3
@@ -116,6 +117,18 @@ def check_memory(cell: RandomCell, made_from: ModuleType, chunk: Any) -> None:
         assert relative_error(value, due) <= TOLERANCE, cell.source
 
 
+def check_lengths(cell: RandomCell, made_from: ModuleType) -> None:
+    """A batch of sequences with lengths of their own, in both directions, is these sequences one by one."""
+    args, lengths = arguments(cell), np.array([2, 0, T])
+    cotangents = cotangents_for(made_from.forward(*args))
+    for reverse in (False, True):
+        results, gradients = alone(made_from, cell.program, args, cotangents, lengths, reverse)
+        *values, cache = made_from.forward(*args, lengths=lengths, reverse=reverse)
+        values += made_from.backward(*cotangents, cache)
+        for value, due in zip(values, (*results, *gradients), strict=True):
+            assert relative_error(value, due) <= TOLERANCE, cell.source
+
+
 def dims_of(made_from: ModuleType) -> list[str]:
     names = made_from.Workspace.__init__.__annotations__
     return [name for name, kind in names.items() if kind == "int"]
@@ -128,6 +141,7 @@ def test_random_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check_values(cell, made_from)
     check_gradients(cell, made_from, whole=False)
     check_gradients(cell, made_from, whole=True)
+    check_lengths(cell, made_from)
     check_memory(cell, made_from, monkeypatch)
 
 

@@ -76,7 +76,7 @@ def test_steps_further_apart_are_not_guessed() -> None:
         assert one.finding == "not_understood"
 
 
-@pytest.mark.parametrize("name", ["lstm", "rnn", "gru", "gru_reset_after", "peephole"])
+@pytest.mark.parametrize("name", ["lstm", "rnn_tanh", "gru", "gru_reset_after", "lstm_peephole"])
 def test_two_steps_are_the_step_twice(name: str) -> None:
     """Broken if step t + 1 is fed wrongly: what reaches h is what one step, run at t + 1, sends back, and the loss."""
     cell = ALL[name]

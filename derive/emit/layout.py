@@ -109,7 +109,7 @@ def activations(plan: Schedule) -> tuple[Activation, ...]:
     found = []
     for equation in plan.loop:
         stack = stack_of(equation.array)
-        if stack is None or equation.name in {array.name for array in plan.tape}:
+        if stack is None or len(equation.array.sizes) != 2 or equation.name in {array.name for array in plan.tape}:
             continue
         users = [e for e in (*plan.loop, *plan.after) if equation.name in names_in((e,))]
         by_label = {label: e for e in users if (label := _activated(e, equation.array)) is not None}

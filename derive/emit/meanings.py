@@ -14,6 +14,13 @@ from derive.program import Equation
 from derive.show import UNICODE, form_text
 
 
+def _factors(term: Form) -> list[Form]:
+    """The arrays that are the factors of a term."""
+    if term.op in {"multiply", "negate", "expand", "transpose"}:
+        return [factor for part in term.args for factor in _factors(part)]
+    return [term] if term.op == "array" else []
+
+
 @dataclass(frozen=True)
 class Meanings:
     """The comments of a plan's coefficients; ``numbers`` are the notes' numbers of its cotangents."""
@@ -37,7 +44,7 @@ class Meanings:
             form = form.args[user.array.labels.index(label)]
         terms = form.args if form.op == "add" else (form,)
         for term in terms:
-            arrays = [str(part.value) for part in (term.args or (term,)) if part.op == "array"]
+            arrays = [str(part.value) for part in _factors(term)]
             if name in arrays:
                 others = [a for a in arrays if self.plan.arrays[a].role == "cotangent"]
                 return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from textwrap import wrap
 
-from sympy import Integer
+from sympy import Function, Integer
 
-from derive.calculus import COTANGENT
+from derive.calculus import COTANGENT, vjp
 from derive.emit.layout import sizes_text, stack_of
+from derive.functions import FUNCTIONS
 from derive.index import Stack
 from derive.matrix import matrix_form
 from derive.plan.schedule import batch_of
@@ -64,6 +66,12 @@ def dim_names(program: Program) -> list[str]:
     return list(dict.fromkeys(plain))
 
 
+@lru_cache
+def with_backward(cell: Program) -> Program:
+    """A cell's equations and those of its cotangents, as the modules' docstrings and one step have them."""
+    return vjp(cell)
+
+
 def documentation(cell: Program, derived: Program) -> dict[str, object]:
     """The cell's title, its equations, the order of its blocks."""
     return {
@@ -72,6 +80,12 @@ def documentation(cell: Program, derived: Program) -> dict[str, object]:
         "forward_equations": [equation_text(derived.definitions[e.name], derived, UNICODE) for e in cell.equations],
         "orders": list(_orders(cell)),
     }
+
+
+def functions_in(programs: Iterable[Program], without: Container[str] = ()) -> list[str]:
+    """The names of the functions that programs apply."""
+    used = {type(f).__name__ for one in programs for e in one.equations for f in e.value.atoms(Function)}
+    return [name for name in FUNCTIONS if name in used and name not in without]
 
 
 def _orders(cell: Program) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from derive.emit.layout import Activation, Buffer, activations, block_axis, blocks_text, sizes_text, stack_of
+from derive.index import Entry, Stack
+from derive.matrix import matrix_form
 from derive.plan.schedule import Schedule, names_in
-from derive.program import Array
+from derive.program import Array, Equation
 
 GATES = "gates"
 
@@ -61,9 +63,36 @@ class Storage:
         return {array.name for array in self.plan.tape} | set(self.plan.cell.outputs) | set(self.states)
 
     @cached_property
+    def in_blocks(self) -> set[str]:
+        """Stacked arrays of the loops whose blocks lie apart; the others are stored, and computed, by rows.
+
+        Forward those that are read block by block alone, backward those that are computed so.
+        """
+        everywhere = (*self.plan.loop, *self.plan.after, *self.plan.coefficients, *self.plan.recurrence)
+        whole = {name for e in (*everywhere, *self.plan.deferred) for name in read_whole(e)}
+        forward = {e.name for e in self.plan.loop if _has_blocks_of_rows(e.array)} - whole
+        # What is begun before the loop, or read after it, is there for all t by rows.
+        forward -= (self.begun & self.kept) | (names_in(self.plan.after) - self.kept)
+        return forward | set(self.activations) | self._cotangents_in_blocks
+
+    @property
+    def _cotangents_in_blocks(self) -> set[str]:
+        """With their coefficients, which then are in blocks too."""
+        coefficients = {e.name: e for e in self.plan.coefficients if stack_of(e.array)}
+        found: set[str] = set()
+        for equation in self.plan.recurrence:
+            own = [one for name, one in coefficients.items() if name in names_in((equation,))]
+            if all(_has_blocks_of_rows(one.array) and self._by_block(one) for one in (equation, *own)):
+                found |= {one.name for one in (equation, *own)}
+        return found
+
+    def _by_block(self, equation: Equation) -> bool:
+        return matrix_form(equation, self.plan).op == "stack"
+
+    @cached_property
     def blocked(self) -> set[str]:
         """Stacked arrays that the loop computes and the tape keeps, by blocks."""
-        return {e.name for e in self.plan.loop if stack_of(e.array)} & self.kept
+        return self.in_blocks & {e.name for e in self.plan.loop} & self.kept
 
     @cached_property
     def all_time(self) -> set[str]:
@@ -93,7 +122,7 @@ class Storage:
             text = f"tape.{name}[1:]"
         else:
             text = f"{'tape' if name in self.kept else 'scratch'}.{name}"
-        return f"{text}[..., {block_slice(array, label)}]" if label else text
+        return f"{text}[{block_slice(array, label)}]" if label else text
 
     def tape_buffers(self) -> Iterator[Buffer]:
         """The memory that the backward pass reads."""
@@ -118,8 +147,18 @@ class Storage:
 
 
 def block_slice(array: Array, label: str) -> str:
-    """The slice of a stacked axis, by rows, that a label names."""
+    """The subscripts of the block of a stacked axis, by rows, that a label names."""
     stack = stack_of(array)
     assert stack is not None
     k = stack.labels.index(label)
-    return f"{k} * {stack.dim} : {k + 1} * {stack.dim}"
+    behind = ", :" * (len(array.sizes) - 1 - block_axis(array))
+    return f"..., {k} * {stack.dim} : {k + 1} * {stack.dim}{behind}"
+
+
+def read_whole(equation: Equation) -> set[str]:
+    """The arrays of which an equation reads more than one block."""
+    return {e.name for e in equation.value.atoms(Entry) if not any(index.is_number for index in e.indices)}
+
+
+def _has_blocks_of_rows(array: Array) -> bool:
+    return len(array.sizes) == 2 and isinstance(array.sizes[1], Stack)

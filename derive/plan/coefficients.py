@@ -71,9 +71,14 @@ def _collected(equation: Equation, step: Program) -> list[tuple[Expr | None, Exp
         forward = [f for f in factors if f not in rest]
         collected[Mul(*rest)] = collected.get(Mul(*rest), S.Zero) + Mul(*forward)
     return [
-        (None, coefficient * rest) if isinstance(coefficient, Entry) or coefficient.is_number else (coefficient, rest)
+        (None, coefficient * rest) if _is_at_hand(coefficient) else (coefficient, rest)
         for rest, coefficient in collected.items()
     ]
+
+
+def _is_at_hand(coefficient: Expr) -> bool:
+    """Whether a coefficient is an array as it is, its negative, or no array at all."""
+    return isinstance(coefficient, Entry) or isinstance(-coefficient, Entry) or not coefficient.has(Entry)
 
 
 def _has_cotangent(factor: Expr, step: Program) -> bool:

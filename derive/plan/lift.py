@@ -18,18 +18,61 @@ from derive.tensor import Size
 
 
 def lift(program: Program) -> Program:
-    """The program with sums inside of functions and products, and repeated function values, under names."""
+    """The program with sums inside of functions, products and sums, and repeated function values, under names."""
     return lift_calls(lift_sums(program))
 
 
 def lift_sums(program: Program) -> Program:
-    """Every Σ that is not a term of its equation becomes an equation of its own."""
-    return _rewrite(program, lambda expr: isinstance(expr, Sigma) or _is_sum_of_products(expr), _nested_parts)
+    """Every Σ that is not a term of its equation becomes an equation of its own, and so does every Σ in a Σ."""
+    simple = replace(program, equations=tuple(replace(e, value=factored(e.value)) for e in program.equations))
+    while True:
+        lifted = _rewrite(simple, lambda expr: isinstance(expr, Sigma) or _is_sum_of_products(expr), _nested_parts)
+        if len(lifted.equations) == len(simple.equations):
+            return lifted
+        # What is lifted may have sums inside of its own.
+        simple = lifted
 
 
 def lift_calls(program: Program) -> Program:
     """Function values inside of larger expressions become equations: tanh(c) in h = o ⊙ tanh(c) is tanh_c."""
-    return _rewrite(program, lambda expr: isinstance(expr, Function), lambda equation: [equation.value])
+    return _rewrite(
+        program, lambda expr: isinstance(expr, Function) and expr.has(Entry), lambda equation: [equation.value]
+    )
+
+
+def lift_backward(step: Program, forward: int) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
+    """The equations of a program and of its cotangents, the sums in the latter lifted too.
+
+    Args:
+        step: a program and its ``vjp``.
+        forward: how many of its equations are forward. What is lifted and has no cotangent in it is one as well.
+    """
+    early, late = list(step.equations[:forward]), []
+    cotangents = {a.name for a in step.having("cotangent")} | {e.name for e in step.equations[forward:]}
+    for equation in lift_sums(step).equations:
+        if equation.name in step.arrays:
+            late += [equation] if equation.name in cotangents else []
+        elif {entry.name for entry in equation.value.atoms(Entry)} & cotangents:
+            cotangents.add(equation.name)
+            late.append(replace(equation, array=replace(equation.array, role="cotangent")))
+        else:
+            early.append(equation)
+    return tuple(early), tuple(late)
+
+
+def factored(expr: Expr) -> Expr:
+    """The expression with every factor in front of a Σ that does not depend on what is summed."""
+    if isinstance(expr, Entry) or not expr.has(Sigma):
+        return expr
+    expr = expr.func(*map(factored, expr.args))
+    if not isinstance(expr, Sigma):
+        return expr
+    idle = [index for index in expr.indices if index not in expr.body.free_symbols]
+    over = [index for index in expr.indices if index not in idle]
+    factors = Mul.make_args(expr.body)
+    inside = [f for f in factors if f.free_symbols & set(over)]
+    outside = [f for f in factors if f not in inside]
+    return Mul(*(index.dim for index in idle), *outside, Sigma(Mul(*inside), *over))
 
 
 def _is_sum_of_products(expr: Expr) -> bool:
@@ -40,17 +83,16 @@ def _nested_parts(equation: Equation) -> list[Expr]:
     """The parts of a right side in which a Σ would be nested: its terms' factors, its functions' arguments."""
     parts: list[Expr] = []
     for term in equation.value.as_ordered_terms() if equation.value.is_Add else [equation.value]:
-        if isinstance(term, Sigma):
-            continue
         factors = [f for f in Mul.make_args(term) if not f.is_number]
-        # −Σ is a term too; anything else with a Σ beside it is not.
-        parts += [] if len(factors) == 1 and isinstance(factors[0], Sigma) else factors
+        # A Σ, and −Σ, is a term, with parts of its own; anything else with a Σ beside it is not.
+        alone = len(factors) == 1 and isinstance(factors[0], Sigma)
+        parts += Mul.make_args(factors[0].body) if alone else factors
     return parts
 
 
 def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]) -> Program:
     equations: list[Equation] = []
-    current = program
+    known: dict[tuple[tuple[Size, ...], Expr], str] = {}
     for equation in program.equations:
         found: list[Expr] = []
         for part in parts(equation):
@@ -58,12 +100,14 @@ def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[
         for expr in found:
             if expr == equation.value:
                 continue
-            lifted = _equation_for(expr, equation, current, {e.name for e in equations})
-            equations.append(lifted)
-            equation = replace(
-                equation, value=equation.value.xreplace({expr: _entry_for(expr, lifted, equation, current)})
-            )
+            lifted = _equation_for(expr, equation, program, {e.name for e in equations})
+            # What is there already, under its own name or that of another part, is not computed again.
+            name = known.setdefault((lifted.array.sizes, lifted.value), lifted.name)
+            if name == lifted.name:
+                equations.append(lifted)
+            equation = replace(equation, value=equation.value.xreplace({expr: _entry(name, expr, equation, program)}))
         equations.append(equation)
+        known.setdefault((equation.array.sizes, equation.value), equation.name)
     return replace(program, equations=tuple(equations))
 
 
@@ -97,8 +141,8 @@ def _equation_for(expr: Expr, user: Equation, program: Program, taken: set[str])
     return Equation(array, tidy(expr.xreplace(standing), array.indices))
 
 
-def _entry_for(expr: Expr, lifted: Equation, user: Equation, program: Program) -> Entry:
-    return Entry(lifted.name, *(index for group in _groups(expr, user, program) for index in group))
+def _entry(name: str, expr: Expr, user: Equation, program: Program) -> Entry:
+    return Entry(name, *(index for group in _groups(expr, user, program) for index in group))
 
 
 def _groups(expr: Expr, user: Equation, program: Program) -> tuple[Group, ...]:

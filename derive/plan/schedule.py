@@ -9,8 +9,8 @@ cotangents that no earlier step needs are deferred until after the loop, where s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from sympy import Add
 
@@ -18,7 +18,7 @@ from derive.calculus import COTANGENT, vjp
 from derive.errors import CellError
 from derive.index import Entry, Sigma
 from derive.plan.coefficients import split_coefficients
-from derive.plan.lift import lift
+from derive.plan.lift import lift, lift_backward
 from derive.program import Array, Equation, Program
 
 
@@ -87,6 +87,7 @@ def batch_of(cell: Program) -> str:
     return next(iter(first))
 
 
+@lru_cache
 def schedule(cell: Program) -> Schedule:
     """Plan a cell.
 
@@ -96,8 +97,9 @@ def schedule(cell: Program) -> Schedule:
     batch_of(cell)
     named = lift(cell)
     step = vjp(named)
+    forward, backward = lift_backward(step, len(named.equations))
+    named, step = replace(named, equations=forward), replace(step, equations=(*forward, *backward))
     hoisted, loop, after = _forward(named)
-    backward = step.equations[len(named.equations) :]
     carried = {COTANGENT + state.name for state in cell.having("state")}
     needed = ancestors(carried, backward)
     inside = tuple(e for e in backward if e.name in needed)

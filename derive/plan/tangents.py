@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sympy import Add, Expr, KroneckerDelta
 
@@ -94,6 +94,7 @@ class Tangents:
         return frozenset(own & names_in(self.downward.equations))
 
 
+@lru_cache
 def tangents(plan: Schedule) -> Tangents:
     """The sweeps for the tangents of a plan's forward and backward pass."""
     cell, step = plan.cell, plan.step

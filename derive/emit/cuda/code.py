@@ -49,7 +49,11 @@ def phase_code(phase: Phase, memory: Located, comments: Comments) -> PhaseCode:
 
 
 def _named(phase: Phase, memory: Located) -> Iterator[tuple[str, Stage]]:
-    """The stages with their kernels' names: of several in a phase, each is named after its first result."""
-    for stage in phase.stages:
-        names = [array.name for array in stage.produced if array.name in memory.in_memory]
-        yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{names[0]}"), stage
+    """The stages with their kernels' names: of several in a phase, each is named after its first result.
+
+    A stage whose results nobody reads is none.
+    """
+    stored = [[array.name for array in stage.produced if array.name in memory.in_memory] for stage in phase.stages]
+    for stage, names in zip(phase.stages, stored, strict=True):
+        if names:
+            yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{names[0]}"), stage

@@ -28,9 +28,18 @@ def number(value: object) -> str:
     return str(whole) if abs(whole) < 2**24 else f"Real({whole})"
 
 
+def _plain(form: Form) -> Form:
+    """What a form is at one point: along an axis that it lacks, and in any order of its axes, the entry is the same."""
+    while form.op in {"expand", "transpose"}:
+        (form,) = form.args
+    return form
+
+
 def _inside(form: Form, leaf: Leaf, outer: int) -> str:
+    form = _plain(form)
     text = scalar(form, leaf)
-    return f"({text})" if _PRECEDENCE.get(form.op, 9) < outer else text
+    quotient = form.op == "power" and form.value == -1
+    return f"({text})" if (2 if quotient else _PRECEDENCE.get(form.op, 9)) < outer else text
 
 
 def _add(form: Form, leaf: Leaf) -> str:
@@ -49,19 +58,33 @@ def _power(form: Form, leaf: Leaf) -> str:
     text = scalar(base, leaf)
     if exponent == 2 and base.op == "array":
         return f"({text} * {text})"
+    if exponent == -1:
+        return f"1 / {_inside(base, leaf, 3)}"
     return f"power<{exponent}>({text})"
+
+
+def _call(form: Form, leaf: Leaf) -> str:
+    # The function of an integer would be one in double precision.
+    arguments = [f"Real({scalar(one, leaf)})" if one.op == "number" else scalar(one, leaf) for one in form.args]
+    return f"{form.value}({', '.join(arguments)})"
+
+
+def _multiply(form: Form, leaf: Leaf) -> str:
+    divisors = [one.args[0] for factor in form.args if (one := _plain(factor)).op == "power" and one.value == -1]
+    factors = [one for factor in form.args if not ((one := _plain(factor)).op == "power" and one.value == -1)]
+    text = " * ".join(_inside(one, leaf, 2) for one in factors) or "1"
+    return "".join([text, *(f" / {_inside(one, leaf, 3)}" for one in divisors)])
 
 
 _PRINTERS: dict[str, Callable[[Form, Leaf], str]] = {
     "array": lambda form, leaf: leaf(form),
     "number": lambda form, leaf: number(form.value),
     "dim": lambda form, leaf: f"Real({form.value})",
-    "call": lambda form, leaf: f"{form.value}({scalar(form.args[0], leaf)})",
+    "call": _call,
     "power": _power,
     "negate": lambda form, leaf: f"-{_inside(form.args[0], leaf, 4)}",
     "add": _add,
-    "multiply": lambda form, leaf: " * ".join(_inside(one, leaf, 2) for one in form.args),
-    # Along an axis that it lacks, and whichever the order of its axes, an array has the same entry.
-    "expand": lambda form, leaf: scalar(form.args[0], leaf),
-    "transpose": lambda form, leaf: scalar(form.args[0], leaf),
+    "multiply": _multiply,
+    "expand": lambda form, leaf: scalar(_plain(form), leaf),
+    "transpose": lambda form, leaf: scalar(_plain(form), leaf),
 }

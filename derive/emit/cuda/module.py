@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from derive.calculus import COTANGENT, SEED, vjp
+from derive.calculus import COTANGENT, SEED
 from derive.emit.cuda.buffers import backward_buffers, forward_buffers
 from derive.emit.cuda.code import phase_code
 from derive.emit.cuda.comments import backward_comments, forward_comments
@@ -17,9 +17,11 @@ from derive.emit.signature import (
     backward_texts,
     columns,
     documentation,
+    functions_in,
     last_states,
     sequence_signature,
     step_signature,
+    with_backward,
 )
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
@@ -36,18 +38,20 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     Raises:
         CellError: for a name that generated code needs itself, or a cell whose arrays have no place in CUDA.
     """
-    derived = vjp(cell)
+    derived = with_backward(cell)
     check_names(derived)
     plan = schedule(cell)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: phase_code(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
     backward = [one for phase in phases.backward for one in code[phase.name].kernels]
-    second = second_module(cell, tangents(plan), memory)
+    moving = tangents(plan)
+    second = second_module(cell, moving, memory)
     return {
         **documentation(cell, derived),
         **step_signature(cell, derived),
         **sequence_signature(cell),
+        "functions": functions_in((cell, derived, moving.program), without={"exp", "log", "sqrt", "tanh"}),  # in C++
         "backward_equations": columns(backward_texts(cell, derived, numbers)),
         "phases": [one for one in code.values() if one.launches],
         **code,
@@ -72,7 +76,7 @@ def _host(cell: Program, memory: Memory, later: Sequence[Kernel]) -> dict[str, o
     outputs = [(f"tape.{name}", int(name in following)) for name in cell.outputs]
     whole = [
         *(f"{source}.steps({first})" for source, first in outputs),
-        *(f'tape.{name}.one(cache.sizes["T"])' for name in last),
+        *(f"tape.{name}.one(T)" for name in last),
     ]
     ordered = [
         *(

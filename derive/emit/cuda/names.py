@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derive.emit.signature import dim_names
 from derive.errors import CellError
+from derive.functions import FUNCTIONS
 from derive.program import Program
 
 _CPP_KEYWORDS = """
@@ -13,10 +14,10 @@ _CPP_KEYWORDS = """
     signed sizeof static struct switch template this throw true try typedef typename union unsigned using virtual
     void volatile while xor
 """
-_IN_KERNELS = """
-    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums ended exp fabs gridDim
-    inside k last_step left_tile own_column own_row part parts power right_tile rows sigmoid source take_rows tanh
-    threadIdx
+_IN_KERNELS = f"""
+    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums ended fabs gridDim
+    inside k last_step left_tile log1p own_column own_row part parts power right_tile rows source take_rows threadIdx
+    {" ".join(FUNCTIONS)}
 """
 _IN_HOST = """
     Any T arguments array buffers cache calls counts driver dtype given gpu gradients keep lengths memory moved np order
@@ -28,14 +29,18 @@ _BEGINNINGS = ("at_", "sum_")
 
 def check_names(derived: Program) -> None:
     """Raise a CellError if an array or a dimension has a name that is taken."""
-    taken = {*_IN_KERNELS.split(), *_IN_HOST.split()}
     dims = dim_names(derived)
     for name in (*derived.arrays, *dims):
+        # An array's name may be one of C++ or of the kernels, where it is spelled differently then.
+        unspoken = name in _RESPELLED and (name in dims or spelled(name) in derived.arrays)
         both = name in derived.arrays and name in dims
-        if name in taken or both or name.endswith(_ENDINGS) or name.startswith(_BEGINNINGS):
+        if name in _IN_HOST.split() or both or unspoken or name.endswith(_ENDINGS) or name.startswith(_BEGINNINGS):
             raise CellError(f"cell {derived.name}: generated CUDA needs the name {name!r} itself")
 
 
 def spelled(name: str) -> str:
-    """The name of an entry in C++; ``do``, the cotangent of o, is a keyword there."""
-    return f"{name}_t" if name in _CPP_KEYWORDS.split() else name
+    """The name of an entry in C++; ``do``, the cotangent of o, is a keyword there, and k what products run over."""
+    return f"{name}_t" if name in _RESPELLED else name
+
+
+_RESPELLED = {*_CPP_KEYWORDS.split(), *_IN_KERNELS.split()}

@@ -7,20 +7,20 @@ stands: ``d_next_c``, ``dc`` and ``dc_prev`` are three cotangents and one buffer
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, loop_over, sizes_text, split_text, stack_of
 from derive.emit.numpy.axes import Axes
 from derive.emit.numpy.coefficients import CoefficientCode, coefficient_code
-from derive.emit.numpy.lines import constant_names, forward_names, row_names, scratch_buffers, step_name, words
+from derive.emit.numpy.lines import block_views, constant_names, forward_names, row_names, scratch_buffers, words
 from derive.emit.numpy.order import ENDING, ENDING_ALL, Last, last_cotangents, without_steps
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
-from derive.emit.storage import Storage
+from derive.emit.storage import Storage, block_slice, read_whole
 from derive.index import Entry, Sigma
-from derive.matrix import axes_of, matrix_form
+from derive.matrix import Form, axes_of, matrix_form
 from derive.plan.coefficients import JACOBIAN
 from derive.plan.schedule import Schedule, names_in
 from derive.program import Array, Equation
@@ -163,12 +163,14 @@ class _Backward:
                 memory.home[state.result] = state.result if state.apart else state.gradient
         for position, equation in enumerate(self.plan.recurrence):
             name = equation.name
-            if name in memory.home or name in self.stored or stack_of(equation.array):
+            if name in memory.home or name in self.stored or name in self.storage.in_blocks:
                 continue
             memory.home[name] = self._home(position, equation, memory)
         return memory
 
     def _home(self, position: int, equation: Equation, memory: Memory) -> str:
+        if stack_of(equation.array):  # its blocks may be read where it is not
+            return equation.name
         later = names_in(self.plan.recurrence[position + 1 :])
         wanted = next((c for c in self.carried if c.result == equation.name), None)
         # Not one that is summed: a sum is not to be written over what it still reads.
@@ -201,40 +203,33 @@ class _Backward:
                 yield Block((f"{state.seed} = {previous}",), tuple(lines))
 
     def _loop_blocks(self, scratch: Scratch, memory: Memory) -> Iterator[Block]:
-        compiler = Compiler(step_name(self.plan), scratch, Axes(self.plan.batch, "step"), row_names(self.plan))
+        rows = row_names(self.storage)
+        compiler = Compiler(rows, scratch, Axes(self.plan.batch, "step"), rows)
         for equation in self.plan.recurrence:
-            comment = self._numbered(equation)
-            if stack_of(equation.array):
-                yield Block(comment, tuple(self._stacked(equation, compiler)))
+            comment, form = self._numbered(equation), matrix_form(equation, self.plan)
+            if form.op == "stack":
+                yield Block(comment, tuple(self._stacked(equation, form, compiler)))
             else:
                 target = Target(equation.name, memory.aliases(equation.name))
-                yield Block(
-                    comment, tuple(compiler.define(matrix_form(equation, self.plan), axes_of(equation.array), target))
-                )
+                yield Block(comment, tuple(compiler.define(form, axes_of(equation.array), target)))
 
     def _numbered(self, equation: Equation) -> tuple[str, ...]:
         number = self.numbers.get(equation.name)
         text = equation_text(equation, self.plan, UNICODE)
         return (f"{number}: {text}" if number else text,)
 
-    def _stacked(self, equation: Equation, compiler: Compiler) -> Iterator[str]:
+    def _stacked(self, equation: Equation, form: Form, compiler: Compiler) -> Iterator[str]:
         """Block by block, in the memory of the coefficients where there are any, then one copy to rows."""
-        name, form = equation.name, matrix_form(equation, self.plan)
-        if form.op != "stack":
-            by_rows = replace(compiler, names=row_names(self.plan))
-            yield from by_rows.assign(form, Target(f"{name}_rows"))
-            yield f"copyto({name}, {name}_rows_blocks)"
-            return
+        name = equation.name
         for label, part in zip(equation.array.labels, form.args, strict=True):
             target = Target(f"{name}_{label}", frozenset({f"{self._coefficient_of(name)}_{label}"}))
             yield from compiler.assign(part, target)
-        if self._by_rows(equation):
+        if name in self.storage.in_blocks and self._by_rows(equation):
             yield f"copyto({name}_rows_blocks, {name})"
 
     def _by_rows(self, equation: Equation) -> bool:
-        """Whether a stacked cotangent is wanted by rows: for a product, or for all t."""
-        rows = {e.name for e in self.plan.recurrence if matrix_form(e, self.plan).op != "stack"}
-        read = any(equation.name in names_in((e,)) for e in self.plan.recurrence if e.name in rows)
+        """Whether a cotangent in blocks is wanted by rows: as a whole, or for all t."""
+        read = any(equation.name in read_whole(e) for e in self.plan.recurrence)
         return read or equation.name in self.stored
 
     def _coefficient_of(self, name: str) -> str:
@@ -269,8 +264,13 @@ class _Backward:
             yield name, source
         for equation in self.plan.coefficients:
             array = equation.array
-            if not stack_of(array):
-                yield array.name, f"buffers.{array.name}[:count][::-1]"
+            if array.name not in self.storage.in_blocks:
+                own = f"buffers.{array.name}[:count]"
+                if array.name in used:
+                    yield array.name, f"{own}[::-1]"
+                for label in array.labels:
+                    if f"{array.name}_{label}" in used:
+                        yield f"{array.name}_{label}", f"{own}[{block_slice(array, label)}][::-1]"
                 continue
             source = f"buffers.{array.name}[:, :count].swapaxes(0, 1)[::-1]"
             yield f"({', '.join(f'{array.name}_{label}' for label in array.labels)})", source
@@ -282,9 +282,12 @@ class _Backward:
 
     def _cotangent_items(self, array: Array, used: set[str]) -> Iterator[tuple[str, str]]:
         name = array.name
-        if not stack_of(array):
+        if name not in self.storage.in_blocks:
             if name in self.stored:
                 yield name, f"buffers.{name}[steps][::-1]"
+                for label in array.labels:
+                    if f"{name}_{label}" in used:
+                        yield f"{name}_{label}", f"buffers.{name}[{block_slice(array, label)}][steps][::-1]"
             return
         if self._in_coefficients(array):
             source = f"buffers.{self._coefficient_of(name)}[:, :count].swapaxes(0, 1)[::-1]"
@@ -301,6 +304,8 @@ class _Backward:
     def _in_coefficients(self, array: Array) -> bool:
         """Whether the blocks of a cotangent may be written over those of its coefficients."""
         name = self._coefficient_of(array.name)
+        if name not in self.storage.in_blocks:
+            return False
         users = [e.name for e in self.plan.recurrence if name in names_in((e,))]
         return name in self.plan.arrays and users == [array.name]
 
@@ -318,11 +323,12 @@ class _Backward:
             yield f"{name} = buffers.{name}"
         yield from constant_names(self.storage, used)
         for equation in self.plan.recurrence:
-            yield from self._stack_setup(equation.array, used)
+            if equation.name in self.storage.in_blocks:
+                yield from self._stack_setup(equation.array, used)
+            elif equation.name not in self.stored:
+                yield from block_views(equation.array, used)
 
     def _stack_setup(self, array: Array, used: set[str]) -> Iterator[str]:
-        if not stack_of(array):
-            return
         name, axis = array.name, block_axis(array)
         if not self._in_coefficients(array):
             yield f"{name} = buffers.{name}_blocks"
@@ -349,9 +355,9 @@ class _Backward:
             array, name = equation.array, equation.name
             if name in self.stored:
                 yield Buffer(name, f"T, {sizes_text(array)}")
-            if stack_of(array) and not self._in_coefficients(array):
+            if name in self.storage.in_blocks and not self._in_coefficients(array):
                 yield Buffer(f"{name}_blocks", blocks_text(array))
-            if stack_of(array) and name not in self.stored and f"{name}_rows" in used:
+            if name in self.storage.in_blocks and name not in self.stored and f"{name}_rows" in used:
                 yield Buffer(f"{name}_rows", sizes_text(array))
         for name in sorted(self.stored):
             if name.startswith(SEED):
@@ -378,16 +384,11 @@ class _Backward:
     def _whole(self, name: str, label: str | None) -> str:
         """An array for all t, forward or backward."""
         array = self.plan.arrays[name]
-        if name in self.plan.step.outputs:
-            return f"gradients.{name}"
         if name in self.direct:
             return whole_name(name.removeprefix(SEED))
         if array.role != "cotangent":
             return self.storage.whole(name, label)
-        text = f"buffers.{name}"
+        text = f"{'gradients' if name in self.plan.step.outputs else 'buffers'}.{name}"
         if label:
-            stack = stack_of(array)
-            assert stack is not None
-            k = stack.labels.index(label)
-            return f"{text}[..., {k} * {stack.dim} : {k + 1} * {stack.dim}]"
+            return f"{text}[{block_slice(array, label)}]"
         return text

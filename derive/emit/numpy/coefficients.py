@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from derive.emit.layout import Block, Buffer, blocks_text, sizes_text, stack_of
+from derive.emit.layout import Block, Buffer, blocks_text, sizes_text
 from derive.emit.meanings import Meanings
 from derive.emit.numpy.axes import Axes
-from derive.emit.numpy.lines import constant_names, forward_names, scratch_buffers, some_steps, words
+from derive.emit.numpy.lines import block_views, constant_names, forward_names, scratch_buffers, some_steps, words
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
 from derive.matrix import axes_of, matrix_form
@@ -57,6 +57,7 @@ class _Coefficients:
         compiler = Compiler(some_steps, scratch, Axes(self.plan.batch, "steps"), some_steps)
         form, meanings = matrix_form(equation, self.plan), Meanings(self.plan, self.numbers)
         if form.op != "stack":
+            # Computed as a whole, so a stacked one is by rows.
             comment = meanings.text(equation.name, None, form)
             yield Block((comment,), tuple(compiler.define(form, axes_of(equation.array), Target(equation.name))))
             return
@@ -76,11 +77,12 @@ class _Coefficients:
         yield from constant_names(self.storage, used)
         for equation in self.plan.coefficients:
             array = equation.array
-            if stack_of(array):
+            if array.name in self.storage.in_blocks:
                 parts = ", ".join(f"{array.name}_{label}" for label in array.labels)
                 yield f"{parts} = buffers.{array.name}[:, :count]"
             else:
                 yield f"{array.name} = buffers.{array.name}[:count]"
+                yield from block_views(array, used)
         for name, groups in scratch.used.items():
             over_steps = any(str(index.dim) == self.plan.batch for group in groups for index in group)
             yield f"{name} = buffers.{name}{'[:count]' if over_steps else ''}"
@@ -98,8 +100,7 @@ class _Coefficients:
             yield Buffer(gates, f"{count}, chunk, {rest}", ", ".join(names))
         for equation in self.plan.coefficients:
             array = equation.array
-            stack = stack_of(array)
-            if stack:
+            if array.name in self.storage.in_blocks:
                 count, _, rest = blocks_text(array).partition(", ")
                 yield Buffer(array.name, f"{count}, chunk, {rest}")
             else:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from sympy import Rational
 
-from derive.matrix import Form
+from derive.matrix import Form, is_constant
 from derive.show import Names
 
-FUNCTIONS = {"sigmoid": "_sigmoid", "tanh": "np.tanh"}
+NATIVE = {"exp", "log", "sqrt", "tanh"}  # NumPy has them; of the others modules have a function with an underscore
 
 _PRECEDENCE = {"add": 1, "negate": 1, "multiply": 2, "matmul": 2, "power": 3}
 
@@ -37,7 +37,8 @@ def transposed(text: str, form: Form) -> str:
 
 def _inside(form: Form, names: Names, outer: int) -> str:
     text = expression(form, names)
-    return f"({text})" if _PRECEDENCE.get(form.op, 9) < outer else text
+    quotient = form.op == "power" and int(str(form.value)) < 0
+    return f"({text})" if (2 if quotient else _PRECEDENCE.get(form.op, 9)) < outer else text
 
 
 def _add(form: Form, names: Names) -> str:
@@ -51,14 +52,27 @@ def _add(form: Form, names: Names) -> str:
 
 
 def _multiply(form: Form, names: Names) -> str:
-    parts = [_inside(one, names, 2) for one in form.args]
+    divisors = [one.args[0] for one in form.args if one.op == "power" and one.value == -1]
+    factors = [one for one in form.args if not (one.op == "power" and one.value == -1)]
     # @ and * bind alike in Python, so a product among factors keeps its brackets.
-    parts = [f"({text})" if one.op == "matmul" else text for one, text in zip(form.args, parts, strict=True)]
-    return " * ".join(parts)
+    parts = [f"({expression(one, names)})" if one.op == "matmul" else _inside(one, names, 2) for one in factors]
+    return "".join([" * ".join(parts) or "1", *(f" / {_inside(one, names, 3)}" for one in divisors)])
 
 
 def _call(form: Form, names: Names) -> str:
-    return f"{FUNCTIONS[str(form.value)]}({expression(form.args[0], names)})"
+    name = str(form.value)
+    text = f"{'np.' if name in NATIVE else '_'}{name}({', '.join(expression(one, names) for one in form.args)})"
+    # A NumPy scalar would make a float32 array beside it float64, a Python number does not.
+    return f"float({text})" if is_constant(form) else text
+
+
+def _power(form: Form, names: Names) -> str:
+    exponent = int(str(form.value))
+    if exponent < 0:
+        (base,) = form.args
+        divisor = base if exponent == -1 else Form("power", form.args, form.groups, -exponent)
+        return f"1 / {_inside(divisor, names, 3)}"
+    return f"{_inside(form.args[0], names, 4)}**{exponent}"
 
 
 def _total(form: Form, names: Names) -> str:
@@ -76,7 +90,7 @@ _PRINTERS: dict[str, Callable[[Form, Names], str]] = {
     "number": lambda form, names: number(form),
     "dim": lambda form, names: str(form.value),
     "call": _call,
-    "power": lambda form, names: f"{_inside(form.args[0], names, 4)}**{form.value}",
+    "power": _power,
     "negate": lambda form, names: f"-{_inside(form.args[0], names, 3)}",
     "add": _add,
     "multiply": _multiply,

@@ -18,11 +18,18 @@ from derive.emit.layout import (
     stack_of,
 )
 from derive.emit.numpy.axes import Axes
-from derive.emit.numpy.lines import constant_names, in_step, row_names, scratch_buffers, step_name, words
+from derive.emit.numpy.lines import (
+    block_names,
+    block_views,
+    constant_names,
+    in_step,
+    row_names,
+    scratch_buffers,
+    words,
+)
 from derive.emit.numpy.order import ENDED, ENDED_ALL, kept_states
-from derive.emit.numpy.statements import Compiler, Scratch, Target, is_leaf
+from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.storage import Storage
-from derive.index import Entry
 from derive.matrix import Form, axes_of, matrix_form
 from derive.plan.schedule import Schedule
 from derive.program import Array, Equation
@@ -109,7 +116,8 @@ class _Forward:
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def _loop_blocks(self, scratch: Scratch) -> Iterator[Block]:
-        compiler = Compiler(step_name(self.plan), scratch, Axes(self.plan.batch, "step"), row_names(self.plan))
+        rows = row_names(self.storage)
+        compiler = Compiler(rows, scratch, Axes(self.plan.batch, "step"), rows)
         done: set[str] = set()
         for equation in self.plan.loop:
             if equation.name in done:
@@ -118,7 +126,7 @@ class _Forward:
                 activation = next(a for a in self.storage.activations.values() if equation.name in a.names)
                 done |= set(activation.names)
                 yield self._activation(activation)
-            elif stack_of(equation.array):
+            elif equation.name in self.storage.in_blocks:
                 yield self._stacked(equation, compiler)
             else:
                 yield self._plain(equation, compiler)
@@ -133,37 +141,32 @@ class _Forward:
         return Block((self._declared(equation),), tuple(lines))
 
     def _stacked(self, equation: Equation, compiler: Compiler) -> Block:
-        """Products by rows, then one copy to blocks, then what is elementwise."""
-        name, array = equation.name, equation.array
+        """By rows, then one copy to blocks; what is merely added to every row by blocks."""
+        name = equation.name
         form = matrix_form(equation, self.plan)
-        if form.op == "stack":
-            lines = []
-            for label, part in zip(array.labels, form.args, strict=True):
-                lines += compiler.assign(part, Target(f"{name}_{label}"))
-            return Block((self._declared(equation),), tuple(lines))
         terms = form.args if form.op == "add" else (form,)
-        by_rows_alone = self._read_by_rows(name) or not all(is_leaf(t) or _has_product(t) for t in terms)
-        products = [term for term in terms if by_rows_alone or _has_product(term)]
-        others = [term for term in terms if term not in products]
-        rows = f"{name}_rows"
+        others = [term for term in terms if self._is_bias(term)]
+        products = [term for term in terms if term not in others]
         if name in self.storage.begun:
             products = [Form("array", (), form.groups, name), *products]
-        by_rows = replace(compiler, names=row_names(self.plan))
         lines = []
         if products:
             total = products[0] if len(products) == 1 else Form("add", tuple(products), form.groups)
-            lines += by_rows.assign(total, Target(rows)) if total.op != "array" else []
-            lines.append(f"copyto({name}, {rows}_blocks)")
+            lines += (
+                compiler.assign(total, Target(f"{name}_rows")) if total.op != "array" or total.value != name else []
+            )
+            lines.append(f"copyto({name}, {name}_rows_blocks)")
         if others:
+            by_blocks = replace(compiler, names=block_names(self.plan))
             own = [Form("array", (), form.groups, name)] if products else []
             rest = Form("add", (*own, *others), form.groups) if own or len(others) > 1 else others[0]
-            lines += compiler.assign(rest, Target(name))
+            lines += by_blocks.assign(rest, Target(name))
         return Block((self._declared(equation),), tuple(lines))
 
-    def _read_by_rows(self, name: str) -> bool:
-        """Whether the loop reads a stacked array as a whole."""
-        entries = [e for equation in self.plan.loop for e in equation.value.atoms(Entry) if e.name == name]
-        return any(not any(index.is_number for index in e.indices) for e in entries)
+    def _is_bias(self, term: Form) -> bool:
+        """Whether a term is a stacked vector that is the same for every row."""
+        constant = term.op == "array" and not self.plan.timed(self.plan.arrays[str(term.value)])
+        return constant and not term.label and len(term.groups) == 1 and len(term.groups[0]) == 2
 
     def _activation(self, activation: Activation) -> Block:
         """One tanh serves all blocks; those of σ are halved before and after, σ(z) = ½ tanh(½ z) + ½."""
@@ -203,9 +206,12 @@ class _Forward:
 
     def _item(self, name: str, used: set[str]) -> Iterator[tuple[str, str]]:
         array = self.plan.arrays[name]
-        if not stack_of(array):
+        if name not in self.storage.in_blocks:
             if name in used:
                 yield name, self.storage.whole(name)
+            for label in array.labels:
+                if f"{name}_{label}" in used:
+                    yield f"{name}_{label}", self.storage.whole(name, label)
             return
         if name in self.storage.blocked:
             if name in used:
@@ -219,8 +225,6 @@ class _Forward:
             yield f"{name}_rows", rows
         if f"{name}_rows_blocks" in used:
             yield f"{name}_rows_blocks", blocks
-        if name in self.storage.hoisted and used & {f"{name}_{label}" for label in array.labels}:
-            yield f"({', '.join(f'{name}_{label}' for label in array.labels)})", blocks
 
     def _setup(self, scratch: Scratch, blocks: tuple[Block, ...]) -> Iterator[str]:
         """Scratch by its name in the loop, and stacked parameters by blocks."""
@@ -242,6 +246,7 @@ class _Forward:
                 yield f"{array.name}_rows_blocks = {array.name}_rows.reshape{axes}"
         for array in self._step_arrays():
             yield f"{array.name} = scratch.{array.name}"
+            yield from block_views(array, used)
         yield from constant_names(self.storage, used)
         for array in self._stacked_parameters(used):
             stack = stack_of(array)
@@ -251,13 +256,13 @@ class _Forward:
             yield f"copyto({array.name}_blocks, {split})"
 
     def _step_stacks(self) -> list[Array]:
-        """Stacked arrays of the loop with no memory for all t, or only by rows."""
-        return [e.array for e in self.plan.loop if stack_of(e.array)]
+        """Stacked arrays of the loop in blocks, with no memory for all t, or only by rows."""
+        return [e.array for e in self.plan.loop if e.name in self.storage.in_blocks]
 
     def _step_arrays(self) -> list[Array]:
-        """Plain arrays of the loop that only live for one step."""
-        names = self.storage.all_time | set(self.storage.gate_of)
-        return [e.array for e in self.plan.loop if not stack_of(e.array) and e.name not in names]
+        """Arrays of the loop, stacked ones by rows, that only live for one step."""
+        names = self.storage.all_time | set(self.storage.gate_of) | self.storage.in_blocks
+        return [e.array for e in self.plan.loop if e.name not in names]
 
     def _stacked_parameters(self, used: set[str]) -> list[Array]:
         constant = [a for a in self.plan.step.arrays.values() if stack_of(a) and not self.plan.timed(a)]
@@ -305,7 +310,3 @@ def sigmoid_runs(activation: Activation) -> list[range]:
 def _run(array: str, blocks: range) -> str:
     """Some blocks of a stacked array."""
     return f"{array}[{blocks.start}]" if len(blocks) == 1 else f"{array}[{blocks.start}:{blocks.stop}]"
-
-
-def _has_product(form: Form) -> bool:
-    return form.op in {"matmul", "einsum"} or any(_has_product(part) for part in form.args)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from derive.emit.layout import Block, Buffer, stack_of
 from derive.emit.numpy.statements import Scratch
-from derive.emit.storage import Storage
+from derive.emit.storage import Storage, block_slice
 from derive.plan.schedule import Schedule
 from derive.program import Array
 from derive.show import Names
@@ -18,8 +18,8 @@ def some_steps(name: str, label: str | None) -> str:
     return f"{name}_{label}" if label else name
 
 
-def step_name(plan: Schedule) -> Names:
-    """Names inside of a loop: an array by its own, a block as ``a_i``, a stacked parameter by blocks.
+def block_names(plan: Schedule) -> Names:
+    """Names inside of a loop where blocks lie apart: a block is ``a_i``, a stacked constant ``b_blocks``.
 
     A sequence is ``x_t``: its own name is still that of all steps.
     """
@@ -39,17 +39,23 @@ def in_step(array: Array) -> str:
     return f"{array.name}_t" if array.role == "sequence" else array.name
 
 
-def row_names(plan: Schedule) -> Names:
-    """Names inside of a matrix product in a loop: stacked arrays by rows."""
+def row_names(storage: Storage) -> Names:
+    """Names inside of a loop where stacked arrays are by rows: those whose blocks lie apart are ``a_rows`` then."""
 
     def names(name: str, label: str | None) -> str:
-        array = plan.arrays[name]
-        own = in_step(array)
+        own = in_step(storage.plan.arrays[name])
         if label:
             return f"{own}_{label}"
-        return f"{own}_rows" if stack_of(array) and plan.timed(array) and array.role != "sequence" else own
+        return f"{own}_rows" if name in storage.in_blocks else own
 
     return names
+
+
+def block_views(array: Array, used: set[str]) -> Iterator[str]:
+    """``a_i = a[..., 0 * H : 1 * H]`` for the blocks of an array by rows that a name in ``used`` means."""
+    for label in array.labels:
+        if f"{array.name}_{label}" in used:
+            yield f"{array.name}_{label} = {array.name}[{block_slice(array, label)}]"
 
 
 def forward_names(storage: Storage, used: set[str], steps: str, in_loop: bool = False) -> Iterator[str]:

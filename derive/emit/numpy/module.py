@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
-from derive.calculus import vjp
 from derive.emit.layout import Block
 from derive.emit.numpy.backward import BackwardCode, backward_code
+from derive.emit.numpy.expressions import NATIVE
 from derive.emit.numpy.forward import ForwardCode, forward_code
 from derive.emit.numpy.lines import words
 from derive.emit.numpy.step import step_code
@@ -17,10 +17,12 @@ from derive.emit.signature import (
     columns,
     dim_names,
     documentation,
+    functions_in,
     last_states,
     second_signature,
     sequence_signature,
     step_signature,
+    with_backward,
 )
 from derive.errors import CellError
 from derive.plan.schedule import names_in, schedule
@@ -28,7 +30,10 @@ from derive.plan.steps import check_steps
 from derive.plan.tangents import Sweep, Tangents, tangents
 from derive.program import Program
 
-_UFUNCS = ("add", "copyto", "einsum", "exp", "matmul", "multiply", "negative", "power", "subtract", "tanh")
+_UFUNCS = (
+    "add", "copyto", "divide", "einsum", "exp", "log", "matmul", "multiply", "negative", "power", "reciprocal", "sqrt",
+    "subtract", "tanh",
+)  # fmt: skip
 _RESERVED = {
     *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "ended", "ended_all",
     "ending", "ending_all", "gradients", "lengths", "max", "memory", "np", "order", "range", "reverse", "scratch",
@@ -45,7 +50,7 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
     Raises:
         CellError: for a name that generated code needs itself, or a cell whose steps cannot be computed at once.
     """
-    derived = vjp(cell)
+    derived = with_backward(cell)
     _check_names(derived)
     plan = schedule(cell)
     check_steps(plan)
@@ -61,7 +66,14 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
         **_backward(cell, backward, _plain_names(cell, second.upward, second.downward)),
         **_second(cell, second, upward, downward),
         "ufuncs": ", ".join(_ufuncs(forward, backward, upward, downward)),
+        "functions": _functions(cell, derived),
     }
+
+
+def _functions(*programs: Program) -> list[str]:
+    """The functions that NumPy lacks and the module has itself."""
+    own = functions_in(programs, without=NATIVE)
+    return [*own, "given"] if set(own) - {"sigmoid"} else own
 
 
 def _check_names(derived: Program) -> None:
@@ -103,6 +115,7 @@ def _backward(cell: Program, code: BackwardCode, also: Sequence[str]) -> dict[st
     plain = [array.name for array in cell.inputs if array.role != "state"]
     sources = Block((), tuple(source for _, source in code.loop.pairs))
     coefficients = words((*code.coefficients.blocks, Block((), code.coefficients.names)))
+    dims = [dim for dim in dim_names(cell) if dim in coefficients]
     rest = words((*code.loop.blocks, *code.deferred, sources, Block((), code.setup)))
     kept = [name for name in plain if name in coefficients | rest | set(also)]
     return {
@@ -111,6 +124,7 @@ def _backward(cell: Program, code: BackwardCode, also: Sequence[str]) -> dict[st
         "cache_values": ", ".join([*kept, "tape", "sizes", "dtype", "order", "workspace", "calls"]),
         "coefficient_bindings": [
             *_from_cache([*(name for name in kept if name in coefficients), "tape"]),
+            *(f'{dim} = cache.sizes["{dim}"]' for dim in dims),
             *code.coefficients.names,
         ],
         "backward_bindings": _from_cache([*(name for name in kept if name in rest), "tape"]),

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from derive.emit.numpy.axes import Axes
-from derive.emit.numpy.expressions import expanded, number
-from derive.matrix import Form, Group
+from derive.emit.numpy.expressions import NATIVE, expanded, expression
+from derive.matrix import Form, Group, is_constant
 from derive.show import Names
-
-_BINARY = {"add": "add", "multiply": "multiply"}
 
 
 @dataclass
@@ -84,7 +82,9 @@ class Compiler:
         match form.op:
             case "add" | "multiply":
                 return self._chain(form, target)
-            case "call" | "negate" | "power":
+            case "call":
+                return self._call(form, target)
+            case "negate" | "power":
                 return self._unary(form, target)
             case "matmul":
                 return self._matmul(form, target)
@@ -103,11 +103,12 @@ class Compiler:
 
     def leaf(self, form: Form) -> str:
         """An operand that needs no computation: an array, a view of one, a number."""
+        if is_constant(form):
+            text = expression(form, self.names)
+            return text if form.op in {"number", "dim", "call"} else f"({text})"
         match form.op:
             case "array":
                 return self.names(str(form.value), form.label)
-            case "number":
-                return number(form)
             case "transpose":
                 return self.axes.transposed(self.leaf(form.args[0]), form)
             case "expand":
@@ -165,12 +166,31 @@ class Compiler:
                 lines.append(f"negative({operand}, out={out})")
             case "power" if form.value == 2:
                 lines.append(f"multiply({operand}, {operand}, out={out})")
+            case "power" if form.value == -1:
+                lines.append(f"reciprocal({operand}, out={out})")
+            case "power" if form.value == -2:
+                lines += [f"multiply({operand}, {operand}, out={out})", f"reciprocal({out}, out={out})"]
             case "power":
                 lines.append(f"power({operand}, {form.value}, out={out})")
-            case _:
-                lines += function_calls(str(form.value), operand, out)
         self._release(held)
         return lines
+
+    def _call(self, form: Form, target: Target) -> list[str]:
+        """A function's arguments, of which one may be computed in the target."""
+        lines: list[str] = []
+        operands: list[str] = []
+        taken: list[str | None] = []
+        free = self._fits(form, target)
+        for part in form.args:
+            place = (
+                (lambda: target.name) if free and target.name not in operands and part.groups == form.groups else None
+            )
+            more, operand, held = self._operand(part, place)
+            lines += more
+            operands.append(operand)
+            taken.append(held)
+        self._release(*taken)
+        return [*lines, *function_calls(str(form.value), operands, target.name)]
 
     def _fits(self, form: Form, target: Target) -> bool:
         """Whether parts of the form may be computed in the target: it has their shape and nothing is read there."""
@@ -217,7 +237,7 @@ def is_leaf(form: Form) -> bool:
     """Whether a form is an operand as it stands."""
     if form.op in {"transpose", "expand"}:
         return is_leaf(form.args[0])
-    return form.op in {"array", "number", "dim"}
+    return form.op == "array" or is_constant(form)
 
 
 def leaves(form: Form) -> list[Form]:
@@ -230,16 +250,19 @@ def leaves(form: Form) -> list[Form]:
 def _signed(operation: str, part: Form) -> tuple[str, Form]:
     if operation == "add" and part.op == "negate":
         return "subtract", part.args[0]
-    return _BINARY[operation], part
+    if operation == "multiply" and part.op == "power" and part.value == -1:
+        return "divide", part.args[0]
+    return operation, part
 
 
-def function_calls(name: str, operand: str, out: str) -> list[str]:
+def function_calls(name: str, operands: Sequence[str], out: str) -> list[str]:
     """An elementwise function in place; σ(z) = ½ tanh(½ z) + ½ is right for every real z."""
     if name == "sigmoid":
+        (operand,) = operands
         return [
             f"multiply({operand}, 0.5, out={out})",
             f"tanh({out}, out={out})",
             f"multiply({out}, 0.5, out={out})",
             f"add({out}, 0.5, out={out})",
         ]
-    return [f"{name}({operand}, out={out})"]
+    return [f"{'' if name in NATIVE else '_'}{name}({', '.join(operands)}, out={out})"]

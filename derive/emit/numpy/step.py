@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 from sympy import Integer
 
-from derive.calculus import speaker, vjp
+from derive.calculus import speaker
 from derive.emit.layout import Block, stack_of
 from derive.emit.numpy.expressions import expression
-from derive.emit.signature import numbered, tuple_text
+from derive.emit.numpy.lines import words
+from derive.emit.signature import dim_names, numbered, tuple_text, with_backward
 from derive.index import Entry, Stack
 from derive.matrix import Form, Group, axes_of, matrix_form
 from derive.plan.lift import lift_calls
 from derive.plan.schedule import names_in
+from derive.printing import folded
 from derive.program import Array, Equation, Program
 from derive.show import UNICODE, equation_text, form_text
 from derive.tensor import Size
@@ -32,7 +34,7 @@ class StepCode:
 
 def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     """Compile one step of a cell; ``numbers`` are the notes' numbers of its cotangents."""
-    derived = vjp(cell)
+    derived = with_backward(cell)
     named = lift_calls(cell)
     say = speaker(named.equations)
     backward = [replace(e, value=say(e.value)) for e in derived.equations[len(cell.equations) :]]
@@ -43,12 +45,24 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     unpacked = [Block((), tuple(_split(array, program))) for array in kept]
     blocks = {array.name for array in cell.inputs if any(_uses_block(e, array.name) for e in named.equations)}
     given = [Block((), tuple(_split(array, program))) for array in cell.inputs if array.name in blocks]
+    forward_blocks = (*given, *(_forward(e, program, derived) for e in named.equations))
+    backward_blocks = (*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers)))
     return StepCode(
-        forward=(*given, *(_forward(e, program, derived) for e in named.equations)),
-        backward=(*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers))),
+        forward=(*_dimensions(cell, forward_blocks), *forward_blocks),
+        backward=(*_dimensions(cell, backward_blocks), *backward_blocks),
         cache=tuple(cache),
         cotangents=tuple(array.name for array in derived.having("cotangent")),
     )
+
+
+_WIDTH = 116
+
+
+def _dimensions(cell: Program, blocks: tuple[Block, ...]) -> Iterator[Block]:
+    """The dimensions that are numbers in some equation."""
+    used = [dim for dim in dim_names(cell) if dim in words(blocks)]
+    if used:
+        yield Block((), tuple(f'{dim} = sizes["{dim}"]' for dim in used))
 
 
 def _names(name: str, label: str | None) -> str:
@@ -58,9 +72,15 @@ def _names(name: str, label: str | None) -> str:
 def _forward(equation: Equation, program: Program, derived: Program) -> Block:
     shown = derived if equation.name in derived.definitions else program
     text = equation_text(shown.definitions[equation.name], shown, UNICODE)
-    lines = [f"{equation.name} = {_whole(equation, program)}"]
+    lines = _assigned(equation.name, _whole(equation, program))
     lines += _split(equation.array, program)
     return Block((text,), tuple(lines))
+
+
+def _assigned(name: str, text: str) -> list[str]:
+    """An assignment, in brackets on lines of its own where it is long."""
+    line = f"{name} = {text}"
+    return [line] if len(line) <= _WIDTH else [f"{name} = (", *(f"    {part}" for part in folded(text)), ")"]
 
 
 def _whole(equation: Equation, program: Program) -> str:
@@ -104,13 +124,13 @@ def _backward(equation: Equation, program: Program, derived: Program, numbers: M
     shown = derived.definitions[equation.name]
     if form.op != "stack":
         text = equation_text(shown, derived, UNICODE)
-        lines = [f"{array.name} = {_whole(equation, program)}", *_split(array, program)]
+        lines = [*_assigned(array.name, _whole(equation, program)), *_split(array, program)]
         yield Block((numbered(text, numbers.get(array.name)),), tuple(lines))
         return
     names = [f"{array.name}_{label}" for label in array.labels]
     inner = tuple(group[-1:] for group in axes_of(array))
     for name, part, said in zip(names, form.args, matrix_form(shown, derived).args, strict=True):
         text = f"{name} = {form_text(said, UNICODE)}"
-        yield Block((numbered(text, numbers.get(name)),), (f"{name} = {_filling(part, array, inner)}",))
+        yield Block((numbered(text, numbers.get(name)),), tuple(_assigned(name, _filling(part, array, inner))))
     line = f"{array.name} = np.concatenate([{', '.join(names)}], axis={form.positions[0]})"
     yield Block((f"{array.name} = [{', '.join(names)}]",), (line,))
