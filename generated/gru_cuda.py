@@ -418,7 +418,7 @@ def _backward(
     backward_step_da = gpu.prepare("backward_step_da", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step_d_next_h(
-            buffers.da.at(t + 1), W_h.at(0), dh.at(t), gradients.dh0.at(0), buffers.d_next_h.at(0),
+            buffers.da.at(t + 1), W_h.at(0), gradients.dh0.at(0), dh.at(t), buffers.d_next_h.at(0),
             tape.gates.at(t), tape.n.at(t), buffers.dn_sum.at(t), tape.h.at(t), buffers.dz.at(0), N, H, t == T - 1
         )
         backward_step_da(
@@ -805,8 +805,8 @@ def _second(
     downward_step_da = gpu.prepare("downward_step_da", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         downward_step_d_next_h(
-            swept.da.at(t + 1), W_h.at(0), swept.da_dot.at(t + 1), W_h_dot.at(0), dh.at(t), swept.dh_prev.at(0),
-            swept.d_next_h.at(0), dh_dot.at(t), second.dh0.at(0), swept.d_next_h_dot.at(0), tape.gates.at(t),
+            swept.da.at(t + 1), W_h.at(0), swept.da_dot.at(t + 1), W_h_dot.at(0), swept.dh_prev.at(0), dh.at(t),
+            swept.d_next_h.at(0), second.dh0.at(0), dh_dot.at(t), swept.d_next_h_dot.at(0), tape.gates.at(t),
             tape.n.at(t), swept.dn_sum.at(t), tape.h.at(t), swept.dz.at(0), moved.z_dot.at(t), moved.n_dot.at(t),
             swept.dn_sum_dot.at(t), moved.h_dot.at(t), swept.dz_dot.at(0), N, H, t == T - 1
         )

@@ -257,7 +257,7 @@ extern "C" __global__ void __launch_bounds__(128) forward_step(
 // ---- Backward, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(128) backward_step(
-    const Real *dq_after_, const Real *W_h_, const Real *dh_given_, Real *dh_prev_, Real *d_next_h_,
+    const Real *dq_after_, const Real *W_h_, Real *dh_prev_, const Real *dh_given_, Real *d_next_h_,
     const Real *h_prev_, const Real *n_, Real *dz_, const Real *q_, const Real *r_, const Real *z_,
     Real *dq_, Index N, Index H, int last_step)
 {
@@ -276,15 +276,15 @@ extern "C" __global__ void __launch_bounds__(128) backward_step(
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < N && at_h < H))
                 continue;
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_after = dh_prev_[at_n * H + at_h];
+            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real h_prev = h_prev_[at_n * H + at_h];
             const Real n = n_[at_n * H + at_h];
             const Real q_n = q_[at_n * 3 * H + 2 * H + at_h];
             const Real r = r_[at_n * H + at_h];
             const Real z = z_[at_n * H + at_h];
             // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_given + dh_prev_after;
+            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             d_next_h_[at_n * H + at_h] = d_next_h;
             // J_z = ∂h/∂z = h_prev − n
             const Real J_z = h_prev - n;

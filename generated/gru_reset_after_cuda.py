@@ -397,7 +397,7 @@ def _backward(
     backward_step = gpu.prepare("backward_step", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step(
-            buffers.dq.at(t + 1), W_h.at(0), dh.at(t), gradients.dh0.at(0), buffers.d_next_h.at(t), tape.h.at(t),
+            buffers.dq.at(t + 1), W_h.at(0), gradients.dh0.at(0), dh.at(t), buffers.d_next_h.at(t), tape.h.at(t),
             tape.n.at(t), buffers.dz.at(t), tape.q.at(t), tape.r.at(t), tape.z.at(t), buffers.dq.at(t), N, H,
             t == T - 1
         )
@@ -744,8 +744,8 @@ def _second(
     downward_step = gpu.prepare("downward_step", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         downward_step(
-            swept.dq.at(t + 1), W_h.at(0), swept.dq_dot.at(t + 1), W_h_dot.at(0), dh.at(t), swept.dh_prev.at(0),
-            dh_dot.at(t), second.dh0.at(0), tape.z.at(t), swept.dn.at(t), tape.h.at(t), tape.n.at(t),
+            swept.dq.at(t + 1), W_h.at(0), swept.dq_dot.at(t + 1), W_h_dot.at(0), swept.dh_prev.at(0), dh.at(t),
+            second.dh0.at(0), dh_dot.at(t), tape.z.at(t), swept.dn.at(t), tape.h.at(t), tape.n.at(t),
             swept.dz.at(t), tape.q.at(t), swept.dr.at(t), tape.r.at(t), swept.dq.at(t), moved.z_dot.at(t),
             swept.dn_dot.at(t), moved.h_dot.at(t), moved.n_dot.at(t), swept.dz_dot.at(t), moved.q_dot.at(t),
             swept.dr_dot.at(t), moved.r_dot.at(t), swept.dq_dot.at(t), N, H, t == T - 1

@@ -258,7 +258,7 @@ extern "C" __global__ void __launch_bounds__(128) upward_step(
 
 extern "C" __global__ void __launch_bounds__(128) downward_step(
     const Real *dq_after_, const Real *W_h_, const Real *dq_dot_after_, const Real *W_h_dot_,
-    const Real *dh_given_, Real *dh_prev_, const Real *dh_dot_given_, Real *dh_prev_dot_, const Real *z_,
+    Real *dh_prev_, const Real *dh_given_, Real *dh_prev_dot_, const Real *dh_dot_given_, const Real *z_,
     Real *dn_, const Real *h_prev_, const Real *n_, Real *dz_, const Real *q_, Real *dr_, const Real *r_,
     Real *dq_, const Real *z_dot_, Real *dn_dot_, const Real *h_prev_dot_, const Real *n_dot_,
     Real *dz_dot_, const Real *q_dot_, Real *dr_dot_, const Real *r_dot_, Real *dq_dot_, Index N, Index H,
@@ -291,10 +291,10 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < N && at_h < H))
                 continue;
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_after = dh_prev_[at_n * H + at_h];
-            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
+            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
+            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
             const Real z = z_[at_n * H + at_h];
             const Real h_prev = h_prev_[at_n * H + at_h];
             const Real n = n_[at_n * H + at_h];
@@ -306,10 +306,10 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             const Real q_dot_n = q_dot_[at_n * 3 * H + 2 * H + at_h];
             const Real r_dot = r_dot_[at_n * H + at_h];
             // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_given + dh_prev_after;
+            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
             const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given + dh_prev_dot_after;
+                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_prev_dot_after + dh_dot_given;
             // dn = d_next_h ⊙ (1 − z)
             const Real dn = d_next_h * (1 - z);
             dn_[at_n * H + at_h] = dn;

@@ -205,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(256) forward_step(
 // ---- Backward, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(256) backward_step(
-    const Real *dh_given_, Real *dh_prev_, Real *d_next_h_, const Real *u_, const Real *h_sum_, Index N,
+    Real *dh_prev_, const Real *dh_given_, Real *d_next_h_, const Real *u_, const Real *h_sum_, Index N,
     Index H)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
@@ -213,12 +213,12 @@ extern "C" __global__ void __launch_bounds__(256) backward_step(
         return;
     const Index at_n = at / H;
     const Index at_h = at % H;
-    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real dh_prev_after = dh_prev_[at_n * H + at_h];
+    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real u = u_[at_h];
     const Real h_sum = h_sum_[at_n * H + at_h];
     // d_next_h = dh_prev of step t + 1 + dh[t]
-    const Real d_next_h = dh_given + dh_prev_after;
+    const Real d_next_h = dh_prev_after + dh_given;
     d_next_h_[at_n * H + at_h] = d_next_h;
     // J_h_prev = ∂h/∂h_prev = u ⊙ step(h_sum)
     const Real J_h_prev = u * step(h_sum);

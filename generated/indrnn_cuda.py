@@ -361,7 +361,7 @@ def _backward(
     backward_step = gpu.prepare("backward_step", N * H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step(
-            dh.at(t), gradients.dh0.at(0), buffers.d_next_h.at(t), u.at(0), tape.h_sum.at(t), N, H
+            gradients.dh0.at(0), dh.at(t), buffers.d_next_h.at(t), u.at(0), tape.h_sum.at(t), N, H
         )
 
     # After the loop, for all steps at once.
@@ -661,7 +661,7 @@ def _second(
     downward_step = gpu.prepare("downward_step", N * H, stream=stream)
     for t in range(T - 1, -1, -1):
         downward_step(
-            dh.at(t), swept.dh_prev.at(0), dh_dot.at(t), second.dh0.at(0), tape.h_sum.at(t), swept.dh_sum.at(t),
+            swept.dh_prev.at(0), dh.at(t), second.dh0.at(0), dh_dot.at(t), tape.h_sum.at(t), swept.dh_sum.at(t),
             u.at(0), swept.dh_sum_dot.at(t), u_dot.at(0), N, H
         )
 

@@ -258,7 +258,7 @@ extern "C" __global__ void __launch_bounds__(128) forward_step_n(
 // ---- Backward, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(128) backward_step_d_next_h(
-    const Real *df_sum_after_, const Real *U_f_, const Real *dh_given_, const Real *dh_prev_,
+    const Real *df_sum_after_, const Real *U_f_, const Real *dh_prev_, const Real *dh_given_,
     Real *d_next_h_, const Real *f_, const Real *n_, Real *dn_sum_, Index N, Index H, int last_step)
 {
     using Tile = Tiling<8, 2, 1, 32>;
@@ -276,12 +276,12 @@ extern "C" __global__ void __launch_bounds__(128) backward_step_d_next_h(
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < N && at_h < H))
                 continue;
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_after = dh_prev_[at_n * H + at_h];
+            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real f = f_[at_n * H + at_h];
             const Real n = n_[at_n * H + at_h];
             // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_given + dh_prev_after;
+            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             d_next_h_[at_n * H + at_h] = d_next_h;
             // J_n_sum = ∂h/∂n_sum = f ⊙ (1 − n²)
             const Real J_n_sum = f * (1 - (n * n));

@@ -393,7 +393,7 @@ def _backward(
     backward_step_df_sum = gpu.prepare("backward_step_df_sum", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step_d_next_h(
-            buffers.df_sum.at(t + 1), U_f.at(0), dh.at(t), gradients.dh0.at(0), buffers.d_next_h.at(0),
+            buffers.df_sum.at(t + 1), U_f.at(0), gradients.dh0.at(0), dh.at(t), buffers.d_next_h.at(0),
             tape.f.at(t), tape.n.at(t), buffers.dn_sum.at(t), N, H, t == T - 1
         )
         backward_step_df_sum(
@@ -743,10 +743,10 @@ def _second(
     downward_step_df_sum = gpu.prepare("downward_step_df_sum", N, H, stream=stream)
     for t in range(T - 1, -1, -1):
         downward_step_d_next_h(
-            swept.df_sum.at(t + 1), U_f.at(0), swept.df_sum_dot.at(t + 1), U_f_dot.at(0), dh.at(t),
-            swept.dh_prev.at(0), swept.d_next_h.at(0), dh_dot.at(t), second.dh0.at(0), swept.d_next_h_dot.at(0),
-            tape.f.at(t), tape.n.at(t), swept.dn_sum.at(t), moved.f_dot.at(t), moved.n_dot.at(t),
-            swept.dn_sum_dot.at(t), N, H, t == T - 1
+            swept.df_sum.at(t + 1), U_f.at(0), swept.df_sum_dot.at(t + 1), U_f_dot.at(0), swept.dh_prev.at(0),
+            dh.at(t), swept.d_next_h.at(0), second.dh0.at(0), dh_dot.at(t), swept.d_next_h_dot.at(0), tape.f.at(t),
+            tape.n.at(t), swept.dn_sum.at(t), moved.f_dot.at(t), moved.n_dot.at(t), swept.dn_sum_dot.at(t), N, H,
+            t == T - 1
         )
         downward_step_df_sum(
             swept.dn_sum.at(t), U_n.at(0), swept.dn_sum_dot.at(t), U_n_dot.at(0), swept.d_next_h.at(0),

@@ -276,8 +276,8 @@ extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
 
 extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
     const Real *df_sum_after_, const Real *U_f_, const Real *df_sum_dot_after_, const Real *U_f_dot_,
-    const Real *dh_given_, const Real *dh_prev_, Real *d_next_h_, const Real *dh_dot_given_,
-    const Real *dh_prev_dot_, Real *d_next_h_dot_, const Real *f_, const Real *n_, Real *dn_sum_,
+    const Real *dh_prev_, const Real *dh_given_, Real *d_next_h_, const Real *dh_prev_dot_,
+    const Real *dh_dot_given_, Real *d_next_h_dot_, const Real *f_, const Real *n_, Real *dn_sum_,
     const Real *f_dot_, const Real *n_dot_, Real *dn_sum_dot_, Index N, Index H, int last_step)
 {
     using Tile = Tiling<8, 2, 1, 32>;
@@ -307,20 +307,20 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < N && at_h < H))
                 continue;
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_after = dh_prev_[at_n * H + at_h];
-            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
+            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
             const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
+            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
             const Real f = f_[at_n * H + at_h];
             const Real n = n_[at_n * H + at_h];
             const Real f_dot = f_dot_[at_n * H + at_h];
             const Real n_dot = n_dot_[at_n * H + at_h];
             // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_given + dh_prev_after;
+            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             d_next_h_[at_n * H + at_h] = d_next_h;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
             const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given + dh_prev_dot_after;
+                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_prev_dot_after + dh_dot_given;
             d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
             // dn = d_next_h ⊙ f
             const Real dn = d_next_h * f;

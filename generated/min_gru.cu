@@ -213,18 +213,18 @@ extern "C" __global__ void __launch_bounds__(256) forward_step(
 // ---- Backward, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(256) backward_step(
-    const Real *dh_given_, Real *dh_prev_, Real *d_next_h_, const Real *z_, Index N, Index H)
+    Real *dh_prev_, const Real *dh_given_, Real *d_next_h_, const Real *z_, Index N, Index H)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < N * H))
         return;
     const Index at_n = at / H;
     const Index at_h = at % H;
-    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real dh_prev_after = dh_prev_[at_n * H + at_h];
+    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real z = z_[at_n * H + at_h];
     // d_next_h = dh_prev of step t + 1 + dh[t]
-    const Real d_next_h = dh_given + dh_prev_after;
+    const Real d_next_h = dh_prev_after + dh_given;
     d_next_h_[at_n * H + at_h] = d_next_h;
     // J_h_prev = ∂h/∂h_prev = 1 − z
     const Real J_h_prev = 1 - z;

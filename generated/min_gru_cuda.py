@@ -359,7 +359,7 @@ def _backward(
     backward_step = gpu.prepare("backward_step", N * H, stream=stream)
     for t in range(T - 1, -1, -1):
         backward_step(
-            dh.at(t), gradients.dh0.at(0), buffers.d_next_h.at(t), tape.z.at(t), N, H
+            gradients.dh0.at(0), dh.at(t), buffers.d_next_h.at(t), tape.z.at(t), N, H
         )
 
     # After the loop, for all steps at once.
@@ -642,7 +642,7 @@ def _second(
     downward_step = gpu.prepare("downward_step", N * H, stream=stream)
     for t in range(T - 1, -1, -1):
         downward_step(
-            dh.at(t), swept.dh_prev.at(0), swept.d_next_h.at(t), dh_dot.at(t), second.dh0.at(0),
+            swept.dh_prev.at(0), dh.at(t), swept.d_next_h.at(t), second.dh0.at(0), dh_dot.at(t),
             swept.d_next_h_dot.at(t), tape.z.at(t), moved.z_dot.at(t), N, H
         )
 

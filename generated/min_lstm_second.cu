@@ -216,7 +216,7 @@ extern "C" __global__ void __launch_bounds__(256) upward_step(
 // ---- The backward pass and its tangents, one step, from the last to the first
 
 extern "C" __global__ void __launch_bounds__(256) downward_step(
-    const Real *dh_given_, Real *dh_prev_, Real *d_next_h_, const Real *dh_dot_given_, Real *dh_prev_dot_,
+    Real *dh_prev_, const Real *dh_given_, Real *d_next_h_, Real *dh_prev_dot_, const Real *dh_dot_given_,
     Real *d_next_h_dot_, const Real *f_, const Real *i_, const Real *f_dot_, const Real *i_dot_, Index N,
     Index H)
 {
@@ -225,19 +225,19 @@ extern "C" __global__ void __launch_bounds__(256) downward_step(
         return;
     const Index at_n = at / H;
     const Index at_h = at % H;
-    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real dh_prev_after = dh_prev_[at_n * H + at_h];
-    const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
+    const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
     const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
+    const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
     const Real f = f_[at_n * H + at_h];
     const Real i = i_[at_n * H + at_h];
     const Real f_dot = f_dot_[at_n * H + at_h];
     const Real i_dot = i_dot_[at_n * H + at_h];
     // d_next_h = dh_prev of step t + 1 + dh[t]
-    const Real d_next_h = dh_given + dh_prev_after;
+    const Real d_next_h = dh_prev_after + dh_given;
     d_next_h_[at_n * H + at_h] = d_next_h;
     // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-    const Real d_next_h_dot = dh_dot_given + dh_prev_dot_after;
+    const Real d_next_h_dot = dh_prev_dot_after + dh_dot_given;
     d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
     // dh_prev = d_next_h ⊙ f / (f + i)
     const Real dh_prev = d_next_h * f / (f + i);

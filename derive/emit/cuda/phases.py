@@ -166,9 +166,12 @@ def with_begun(equations: Iterable[Equation], names: Container[str]) -> list[Equ
 
 def later(rotation: Rotation, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """What the turns of a loop read of step t + 1 and from outside, by name."""
-    found = [array for one in rotation.arrivals for array in (one.seed, one.given) if array]
-    after = [*(one.result for one in rotation.arrivals), *(arrays[name] for name in rotation.after)]
-    return {array.name: array for array in (*found, *(replace(one, name=one.name + AFTER) for one in after))}
+    found = [array for one in rotation.arrivals for array in (one.seed, _after(one.result), one.given) if array]
+    return {array.name: array for array in (*found, *(_after(arrays[name]) for name in rotation.after))}
+
+
+def _after(array: Array) -> Array:
+    return replace(array, name=array.name + AFTER)
 
 
 def last_of(arrivals: Iterable[Arrival]) -> frozenset[str]:
