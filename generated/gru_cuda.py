@@ -763,14 +763,9 @@ class _Swept:
         self.da = _empty((T, N, 2 * H), dtype)
         self.da_dot = _empty((T, N, 2 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
         self.dU_x_dot_parts = _empty((_parts(T * N, D * H), D, H), dtype)
-        self.dU_x_dot_2_parts = _empty((_parts(T * N, D * H), D, H), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, H * H), H, 2 * H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, H * H), H, 2 * H), dtype)
         self.dU_h_dot_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dU_h_dot_2_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dU_h_dot_3_parts = _empty((_parts(T * N, H * H), H, H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 2 * H), dtype)
         self.de_dot_parts = _empty((_parts(T * N, H), H), dtype)
 
@@ -828,22 +823,19 @@ def _second(
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
         x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dn_sum.at(0), swept.dn_sum_dot.at(0),
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), swept.dU_x_dot_parts.at(0),
-        swept.dU_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), swept.dU_x_dot_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), swept.dU_x_dot_parts.at(0),
-        swept.dU_x_dot_2_parts.at(0), second.dW_x.at(0), second.dU_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), swept.dU_x_dot_parts.at(0), second.dW_x.at(0), second.dU_x.at(0), D, H,
+        swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot_parts", H, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
         tape.h.at(0), swept.da_dot.at(0), moved.h_dot.at(0), swept.da.at(0), moved.r_dot.at(0),
         swept.dn_sum.at(0), tape.gates.at(0), swept.dn_sum_dot.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), swept.dU_h_dot_parts.at(0), swept.dU_h_dot_2_parts.at(0),
-        swept.dU_h_dot_3_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
+        swept.dU_h_dot_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", H * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), swept.dU_h_dot_parts.at(0),
-        swept.dU_h_dot_2_parts.at(0), swept.dU_h_dot_3_parts.at(0), second.dW_h.at(0), second.dU_h.at(0), H,
+        swept.dW_h_dot_parts.at(0), swept.dU_h_dot_parts.at(0), second.dW_h.at(0), second.dU_h.at(0), H,
         swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
@@ -1285,17 +1277,17 @@ _KERNELS = {
     "backward_after_dW_h": _Kernel("PPPPqq", (256, 1, 1), (256,)),
     "backward_after_db_parts": _Kernel("PPPPqqq", (32, 8, 1), (32,)),
     "backward_after_db": _Kernel("PPPPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPPPPPPPqqq", (16, 16, 1), (32, 16), "gru_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPPPPPPPqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
     "upward_step_r_dot": _Kernel("PPPPPPqq", (16, 8, 1), (16, 16), "gru_second.cu"),
     "upward_step_n_dot": _Kernel("PPPPPPPPPPPqq", (16, 8, 1), (16, 16), "gru_second.cu"),
     "downward_step_d_next_h": _Kernel("PPPPPPPPPPPPPPPPPPPPqqi", (16, 8, 1), (16, 16), "gru_second.cu"),
     "downward_step_da": _Kernel("PPPPPPPPPPPPPPPPPqq", (16, 8, 1), (16, 16), "gru_second.cu"),
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "gru_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPPPPPqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPPPPPqqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPPPPqqq", (256, 1, 1), (256,), "gru_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPPPPPPPPqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPPPPPqq", (256, 1, 1), (256,), "gru_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPPPPPqqq", (16, 16, 1), (64, 64), "gru_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPPPqqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPPPqqq", (256, 1, 1), (256,), "gru_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPPPPPqqq", (16, 16, 1), (64, 16), "gru_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPPPqq", (256, 1, 1), (256,), "gru_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPPPqqq", (32, 8, 1), (32,), "gru_second.cu"),
     "downward_after_db_dot": _Kernel("PPPPqq", (256, 1, 1), (256,), "gru_second.cu"),
 }

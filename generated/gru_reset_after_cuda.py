@@ -710,10 +710,8 @@ class _Swept:
         self.da = _empty((T, N, 3 * H), dtype)
         self.da_dot = _empty((T, N, 3 * H), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, H * H), H, 3 * H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, H * H), H, 3 * H), dtype)
         self.db_h_dot_parts = _empty((_parts(T * N, H), 3 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 3 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 3 * H), dtype)
         self.db_x_dot_parts = _empty((_parts(T * N, H), 3 * H), dtype)
 
 
@@ -765,12 +763,11 @@ def _second(
         swept.da_dot.at(0), W_x.at(0), swept.da.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_h_dot_parts", H, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
-        tape.h.at(0), swept.dq_dot.at(0), moved.h_dot.at(0), swept.dq.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
+        tape.h.at(0), swept.dq_dot.at(0), moved.h_dot.at(0), swept.dq.at(0), swept.dW_h_dot_parts.at(0), H,
+        T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", H * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), second.dW_h.at(0), H,
-        swept.dW_h_dot_parts.shape[0]
+        swept.dW_h_dot_parts.at(0), second.dW_h.at(0), H, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_h_dot_parts", H, parts=swept.db_h_dot_parts.shape[0], stream=stream)(
         swept.dq_dot.at(0), swept.db_h_dot_parts.at(0), H, T * N, swept.db_h_dot_parts.shape[0]
@@ -779,12 +776,11 @@ def _second(
         swept.db_h_dot_parts.at(0), second.db_h.at(0), H, swept.db_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
+        swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_x_dot_parts", H, parts=swept.db_x_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_x_dot_parts.at(0), H, T * N, swept.db_x_dot_parts.shape[0]
@@ -1220,18 +1216,18 @@ _KERNELS = {
     "backward_after_dW_x": _Kernel("PPqqq", (256, 1, 1), (256,)),
     "backward_after_db_x_parts": _Kernel("PPqqq", (32, 8, 1), (32,)),
     "backward_after_db_x": _Kernel("PPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPPPqqq", (16, 16, 1), (32, 16), "gru_reset_after_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPPPqqq", (16, 16, 1), (64, 16), "gru_reset_after_second.cu"),
     "upward_step": _Kernel("PPPPPPPPPPPPPPqq", (16, 8, 1), (16, 16), "gru_reset_after_second.cu"),
     "downward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (16, 8, 1), (16, 16), "gru_reset_after_second.cu"),
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "gru_reset_after_second.cu"),
     "downward_after_da": _Kernel("PPPPPPPPPPPPPPqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "gru_reset_after_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPqqq", (16, 16, 1), (64, 16), "gru_reset_after_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "gru_reset_after_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16, 1), (64, 16), "gru_reset_after_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
     "downward_after_db_h_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "gru_reset_after_second.cu"),
     "downward_after_db_h_dot": _Kernel("PPqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "gru_reset_after_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "gru_reset_after_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
     "downward_after_db_x_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "gru_reset_after_second.cu"),
     "downward_after_db_x_dot": _Kernel("PPqq", (256, 1, 1), (256,), "gru_reset_after_second.cu"),
 }

@@ -144,28 +144,27 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *W_h_dot_, const Real *b_x_dot_, Real *a_dot_, const Real *b_h_dot_, Real *q_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 2, 1, 32>;
+    using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
     // sum_a_dot = x · W_x_dot
-    Real sum_a_dot[3][2][1] = {};
+    Real sum_a_dot[3][4][1] = {};
     add_product<true, false>(
         Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 3 * H + block * H + at_h]; });
-    // sum_a_dot_2 = x_dot · W_x
-    Real sum_a_dot_2[3][2][1] = {};
+    // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 3 * H + block * H + at_h]; });
     // sum_q_dot_before = h_prev · W_h_dot
-    Real sum_q_dot_before[3][2][1] = {};
+    Real sum_q_dot_before[3][4][1] = {};
     add_product<true, false>(
         Tile(), sum_q_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 3 * H + block * H + at_h]; });
     #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
+    for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
         for (int own_column = 0; own_column < 1; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
@@ -178,14 +177,11 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real b_h_dot_z = (b_h_dot_ ? b_h_dot_[H + at_h] : Real(0));
             const Real b_h_dot_n = (b_h_dot_ ? b_h_dot_[2 * H + at_h] : Real(0));
             // a_dot = x · W_x_dot + x_dot · W_x + b_x_dot
-            const Real a_dot_r = b_x_dot_r + sum_a_dot[0][own_row][own_column] +
-                sum_a_dot_2[0][own_row][own_column];
+            const Real a_dot_r = b_x_dot_r + sum_a_dot[0][own_row][own_column];
             a_dot_[at_n * 3 * H + at_h] = a_dot_r;
-            const Real a_dot_z = b_x_dot_z + sum_a_dot[1][own_row][own_column] +
-                sum_a_dot_2[1][own_row][own_column];
+            const Real a_dot_z = b_x_dot_z + sum_a_dot[1][own_row][own_column];
             a_dot_[at_n * 3 * H + H + at_h] = a_dot_z;
-            const Real a_dot_n = b_x_dot_n + sum_a_dot[2][own_row][own_column] +
-                sum_a_dot_2[2][own_row][own_column];
+            const Real a_dot_n = b_x_dot_n + sum_a_dot[2][own_row][own_column];
             a_dot_[at_n * 3 * H + 2 * H + at_h] = a_dot_n;
             // q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot, what waits for no other step
             const Real q_dot_before_r = b_h_dot_r + sum_q_dot_before[0][own_row][own_column];
@@ -278,10 +274,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 3 * H),
         [=](Index at_n, Index k) { return dq_dot_after_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 3 * H + k]; });
-    // sum_dh_prev_dot_2_after = dq_after · W_h_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += dq_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 3 * H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 3 * H : 0),
         [=](Index at_n, Index k) { return dq_after_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 3 * H + k]; });
     #pragma unroll
@@ -308,8 +303,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             // d_next_h = dh_prev of step t + 1 + dh[t]
             const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_prev_dot_after + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_prev_dot_after +
+                dh_dot_given;
             // dn = d_next_h ⊙ (1 − z)
             const Real dn = d_next_h * (1 - z);
             dn_[at_n * H + at_h] = dn;
@@ -371,10 +366,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(3 * H),
         [=](Index at_n, Index k) { return dq_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 3 * H + k]; });
-    // sum_dh_prev_dot_2 = dq · W_h_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += dq · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(W_h_dot_ ? 3 * H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? 3 * H : 0),
         [=](Index at_n, Index k) { return dq_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 3 * H + k]; });
     #pragma unroll
@@ -386,8 +380,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
                 continue;
             const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
             // dh_prev_dot = dq_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dq · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column] + dh_prev_dot_after;
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + dh_prev_dot_after;
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -440,36 +433,35 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(3 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 3 * H + k]; });
-    // sum_dx_dot_2 = da · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 3 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 3 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 3 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     const Real *h_prev_, const Real *dq_dot_, const Real *h_prev_dot_, const Real *dq_,
-    Real *dW_h_dot_parts_, Real *dW_h_dot_2_parts_, Index H, Index rows, Index parts)
+    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
@@ -480,10 +472,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
         Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dq_dot_[k * 3 * H + block * H + at_h2]; });
-    // dW_h_dot_2_parts = h_prev_dotᵀ · dq
-    Real dW_h_dot_2_parts[3][4][1] = {};
+    // dW_h_dot_parts += h_prev_dotᵀ · dq
     add_product<false, false>(
-        Tile(), dW_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dq_[k * 3 * H + block * H + at_h2]; });
     #pragma unroll
@@ -498,17 +489,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
                 dW_h_dot_parts[1][own_row][own_column];
             dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] =
                 dW_h_dot_parts[2][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2] =
-                dW_h_dot_2_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2] =
-                dW_h_dot_2_parts[1][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] =
-                dW_h_dot_2_parts[2][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
-    const Real *dW_h_dot_parts_, const Real *dW_h_dot_2_parts_, Real *dW_h_dot_, Index H, Index parts)
+    const Real *dW_h_dot_parts_, Real *dW_h_dot_, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < H * H))
@@ -524,21 +509,12 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     Real sum_dW_h_dot_n = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_dot_n += dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2];
-    Real sum_dW_h_dot_2_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_r += dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2];
-    Real sum_dW_h_dot_2_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_z += dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2];
-    Real sum_dW_h_dot_2_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_n += dW_h_dot_2_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2];
     // dW_h_dot = h_prevᵀ · dq_dot + h_prev_dotᵀ · dq
-    const Real dW_h_dot_r = sum_dW_h_dot_r + sum_dW_h_dot_2_r;
+    const Real dW_h_dot_r = sum_dW_h_dot_r;
     dW_h_dot_[at_h * 3 * H + at_h2] = dW_h_dot_r;
-    const Real dW_h_dot_z = sum_dW_h_dot_z + sum_dW_h_dot_2_z;
+    const Real dW_h_dot_z = sum_dW_h_dot_z;
     dW_h_dot_[at_h * 3 * H + H + at_h2] = dW_h_dot_z;
-    const Real dW_h_dot_n = sum_dW_h_dot_n + sum_dW_h_dot_2_n;
+    const Real dW_h_dot_n = sum_dW_h_dot_n;
     dW_h_dot_[at_h * 3 * H + 2 * H + at_h2] = dW_h_dot_n;
 }
 
@@ -591,7 +567,7 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_db_h_dot(
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
@@ -602,10 +578,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 3 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · da
-    Real dW_x_dot_2_parts[3][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
     #pragma unroll
@@ -620,18 +595,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
                 dW_x_dot_parts[1][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
                 dW_x_dot_parts[2][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
-                dW_x_dot_2_parts[2][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -647,21 +615,12 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_n = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_n += dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
-    Real sum_dW_x_dot_2_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_r += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h];
-    Real sum_dW_x_dot_2_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_z += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h];
-    Real sum_dW_x_dot_2_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_n += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
     // dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_x_dot_r = sum_dW_x_dot_r + sum_dW_x_dot_2_r;
+    const Real dW_x_dot_r = sum_dW_x_dot_r;
     dW_x_dot_[at_d * 3 * H + at_h] = dW_x_dot_r;
-    const Real dW_x_dot_z = sum_dW_x_dot_z + sum_dW_x_dot_2_z;
+    const Real dW_x_dot_z = sum_dW_x_dot_z;
     dW_x_dot_[at_d * 3 * H + H + at_h] = dW_x_dot_z;
-    const Real dW_x_dot_n = sum_dW_x_dot_n + sum_dW_x_dot_2_n;
+    const Real dW_x_dot_n = sum_dW_x_dot_n;
     dW_x_dot_[at_d * 3 * H + 2 * H + at_h] = dW_x_dot_n;
 }
 

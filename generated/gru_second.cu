@@ -145,46 +145,42 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *W_h_dot_, const Real *U_x_, const Real *U_x_dot_, const Real *gates_, const Real *U_h_dot_,
     const Real *b_dot_, Real *a_dot_, const Real *e_dot_, Real *n_sum_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 2, 1, 32>;
+    using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
     // sum_a_dot_before = x · W_x_dot
-    Real sum_a_dot_before[2][2][1] = {};
+    Real sum_a_dot_before[2][4][1] = {};
     add_product<true, false>(
         Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 2 * H + block * H + at_h]; });
-    // sum_a_dot_before_2 = x_dot · W_x
-    Real sum_a_dot_before_2[2][2][1] = {};
+    // sum_a_dot_before += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_before_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 2 * H + block * H + at_h]; });
-    // sum_a_dot_before_3 = h_prev · W_h_dot
-    Real sum_a_dot_before_3[2][2][1] = {};
+    // sum_a_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_a_dot_before_3, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 2 * H + block * H + at_h]; });
     // sum_n_sum_dot_before = x_dot · U_x
-    Real sum_n_sum_dot_before[1][2][1] = {};
+    Real sum_n_sum_dot_before[1][4][1] = {};
     add_product<true, false>(
         Tile(), sum_n_sum_dot_before, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return U_x_[k * H + at_h]; });
-    // sum_n_sum_dot_before_2 = x · U_x_dot
-    Real sum_n_sum_dot_before_2[1][2][1] = {};
+    // sum_n_sum_dot_before += x · U_x_dot
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before_2, left_tile, right_tile, rows, H, Part(U_x_dot_ ? D : 0),
+        Tile(), sum_n_sum_dot_before, left_tile, right_tile, rows, H, Part(U_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return U_x_dot_[k * H + at_h]; });
-    // sum_n_sum_dot_before_3 = (r ⊙ h_prev) · U_h_dot
-    Real sum_n_sum_dot_before_3[1][2][1] = {};
+    // sum_n_sum_dot_before += (r ⊙ h_prev) · U_h_dot
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before_3, left_tile, right_tile, rows, H, Part(U_h_dot_ ? H : 0),
+        Tile(), sum_n_sum_dot_before, left_tile, right_tile, rows, H, Part(U_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return gates_[at_n * 2 * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_dot_[k * H + at_h]; });
     #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
+    for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
         for (int own_column = 0; own_column < 1; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
@@ -195,16 +191,13 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real e_dot = (e_dot_ ? e_dot_[at_h] : Real(0));
             // a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
             //     step
-            const Real a_dot_before_r = b_dot_r + sum_a_dot_before[0][own_row][own_column] +
-                sum_a_dot_before_2[0][own_row][own_column] + sum_a_dot_before_3[0][own_row][own_column];
+            const Real a_dot_before_r = b_dot_r + sum_a_dot_before[0][own_row][own_column];
             a_dot_[at_n * 2 * H + at_h] = a_dot_before_r;
-            const Real a_dot_before_z = b_dot_z + sum_a_dot_before[1][own_row][own_column] +
-                sum_a_dot_before_2[1][own_row][own_column] + sum_a_dot_before_3[1][own_row][own_column];
+            const Real a_dot_before_z = b_dot_z + sum_a_dot_before[1][own_row][own_column];
             a_dot_[at_n * 2 * H + H + at_h] = a_dot_before_z;
             // n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x + (h_prev_dot ⊙
             //     r) · U_h + e_dot, what waits for no other step
-            const Real n_sum_dot_before = e_dot + sum_n_sum_dot_before[0][own_row][own_column] +
-                sum_n_sum_dot_before_2[0][own_row][own_column] + sum_n_sum_dot_before_3[0][own_row][own_column];
+            const Real n_sum_dot_before = e_dot + sum_n_sum_dot_before[0][own_row][own_column];
             n_sum_dot_[at_n * H + at_h] = n_sum_dot_before;
         }
 }
@@ -259,10 +252,9 @@ extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
         Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return r_dot_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[k * H + at_h]; });
-    // sum_n_sum_dot_2 = (h_prev_dot ⊙ r) · U_h
-    Real sum_n_sum_dot_2[1][2][1] = {};
+    // sum_n_sum_dot += (h_prev_dot ⊙ r) · U_h
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_2, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k] * gates_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[k * H + at_h]; });
     #pragma unroll
@@ -281,8 +273,7 @@ extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
             const Real z = gates_[at_n * 2 * H + H + at_h];
             // n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x + (h_prev_dot ⊙
             //     r) · U_h + e_dot
-            const Real n_sum_dot = n_sum_dot_before + sum_n_sum_dot[0][own_row][own_column] +
-                sum_n_sum_dot_2[0][own_row][own_column];
+            const Real n_sum_dot = n_sum_dot_before + sum_n_sum_dot[0][own_row][own_column];
             // n_dot = n_sum_dot ⊙ (1 − n²)
             const Real n_dot = n_sum_dot * (1 - (n * n));
             n_dot_[at_n * H + at_h] = n_dot;
@@ -315,10 +306,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 2 * H),
         [=](Index at_n, Index k) { return da_dot_after_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 2 * H + k]; });
-    // sum_dh_prev_dot_2_after = da_after · W_h_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += da_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 2 * H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_after_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 2 * H + k]; });
     #pragma unroll
@@ -342,8 +332,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
             const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             d_next_h_[at_n * H + at_h] = d_next_h;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_prev_dot_after + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_prev_dot_after +
+                dh_dot_given;
             d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
             // dn = d_next_h ⊙ (1 − z)
             const Real dn = d_next_h * (1 - z);
@@ -384,10 +374,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_da(
         Tile(), sum_dr_sum_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[at_h * H + k]; });
-    // sum_dr_sum_dot_2 = dn_sum · U_h_dotᵀ
-    Real sum_dr_sum_dot_2[1][2][1] = {};
+    // sum_dr_sum_dot += dn_sum · U_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dr_sum_dot_2, left_tile, right_tile, N, H, Part(U_h_dot_ ? H : 0),
+        Tile(), sum_dr_sum_dot, left_tile, right_tile, N, H, Part(U_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_dot_[at_h * H + k]; });
     #pragma unroll
@@ -422,8 +411,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_da(
             const Real dh_prev = d_next_h * z + dr_sum * r;
             dh_prev_[at_n * H + at_h] = dh_prev;
             // dr_sum_dot = dn_sum_dot · U_hᵀ + dn_sum · U_h_dotᵀ
-            const Real dr_sum_dot = sum_dr_sum_dot[0][own_row][own_column] +
-                sum_dr_sum_dot_2[0][own_row][own_column];
+            const Real dr_sum_dot = sum_dr_sum_dot[0][own_row][own_column];
             // dr_dot = dr_sum_dot ⊙ h_prev + h_prev_dot ⊙ dr_sum
             const Real dr_dot = dr_sum_dot * h_prev + h_prev_dot * dr_sum;
             // da_dot_r = dr_dot ⊙ r ⊙ (1 − r) + dr ⊙ r_dot ⊙ (1 − 2 ⊙ r)
@@ -454,10 +442,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 2 * H + k]; });
-    // sum_dh_prev_dot_2 = da · W_h_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += da · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(W_h_dot_ ? 2 * H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 2 * H + k]; });
     #pragma unroll
@@ -470,8 +457,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
             // dh_prev_dot = da_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dr_sum_dot ⊙ r + dr_sum ⊙ r_dot + da
             //     · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column] + dh_prev_dot_after;
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + dh_prev_dot_after;
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -483,50 +469,46 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = dn_sum_dot · U_xᵀ
-    Real sum_dx_dot[1][4][1] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(H),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return U_x_[at_d * H + k]; });
-    // sum_dx_dot_2 = dn_sum · U_x_dotᵀ
-    Real sum_dx_dot_2[1][4][1] = {};
+    // sum_dx_dot += dn_sum · U_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(U_x_dot_ ? H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(U_x_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return U_x_dot_[at_d * H + k]; });
-    // sum_dx_dot_3 = da_dot · W_xᵀ
-    Real sum_dx_dot_3[1][4][1] = {};
+    // sum_dx_dot += da_dot · W_xᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_3, left_tile, right_tile, rows, D, Part(2 * H),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
-    // sum_dx_dot_4 = da · W_x_dotᵀ
-    Real sum_dx_dot_4[1][4][1] = {};
+    // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_4, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 2 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 2 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + dn_sum_dot · U_xᵀ + dn_sum · U_x_dotᵀ + da · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column] +
-                sum_dx_dot_3[0][own_row][own_column] + sum_dx_dot_4[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, const Real *dn_sum_,
-    const Real *dn_sum_dot_, Real *dW_x_dot_parts_, Real *dW_x_dot_2_parts_, Real *dU_x_dot_parts_,
-    Real *dU_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    const Real *dn_sum_dot_, Real *dW_x_dot_parts_, Real *dU_x_dot_parts_, Index D, Index H, Index rows,
+    Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
@@ -537,10 +519,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · da
-    Real dW_x_dot_2_parts[2][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
     // dU_x_dot_parts = x_dotᵀ · dn_sum
@@ -549,10 +530,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dU_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dn_sum_[k * H + at_h]; });
-    // dU_x_dot_2_parts = xᵀ · dn_sum_dot
-    Real dU_x_dot_2_parts[1][4][1] = {};
+    // dU_x_dot_parts += xᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_x_dot_2_parts, left_tile, right_tile, D, H, Part(rows, parts),
+        Tile(), dU_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dn_sum_dot_[k * H + at_h]; });
     #pragma unroll
@@ -565,18 +545,13 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
             dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
                 dW_x_dot_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
             dU_x_dot_parts_[at_parts * D * H + at_d * H + at_h] = dU_x_dot_parts[0][own_row][own_column];
-            dU_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h] = dU_x_dot_2_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, const Real *dU_x_dot_parts_,
-    const Real *dU_x_dot_2_parts_, Real *dW_x_dot_, Real *dU_x_dot_, Index D, Index H, Index parts)
+    const Real *dW_x_dot_parts_, const Real *dU_x_dot_parts_, Real *dW_x_dot_, Real *dU_x_dot_, Index D,
+    Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -589,33 +564,23 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_z = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_z += dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
-    Real sum_dW_x_dot_2_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_r += dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
-    Real sum_dW_x_dot_2_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_z += dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
     Real sum_dU_x_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dU_x_dot += dU_x_dot_parts_[at_parts * D * H + at_d * H + at_h];
-    Real sum_dU_x_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_x_dot_2 += dU_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h];
     // dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_x_dot_r = sum_dW_x_dot_r + sum_dW_x_dot_2_r;
+    const Real dW_x_dot_r = sum_dW_x_dot_r;
     dW_x_dot_[at_d * 2 * H + at_h] = dW_x_dot_r;
-    const Real dW_x_dot_z = sum_dW_x_dot_z + sum_dW_x_dot_2_z;
+    const Real dW_x_dot_z = sum_dW_x_dot_z;
     dW_x_dot_[at_d * 2 * H + H + at_h] = dW_x_dot_z;
     // dU_x_dot = xᵀ · dn_sum_dot + x_dotᵀ · dn_sum
-    const Real dU_x_dot = sum_dU_x_dot + sum_dU_x_dot_2;
+    const Real dU_x_dot = sum_dU_x_dot;
     dU_x_dot_[at_d * H + at_h] = dU_x_dot;
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     const Real *h_prev_, const Real *da_dot_, const Real *h_prev_dot_, const Real *da_, const Real *r_dot_,
     const Real *dn_sum_, const Real *gates_, const Real *dn_sum_dot_, Real *dW_h_dot_parts_,
-    Real *dW_h_dot_2_parts_, Real *dU_h_dot_parts_, Real *dU_h_dot_2_parts_, Real *dU_h_dot_3_parts_,
-    Index H, Index rows, Index parts)
+    Real *dU_h_dot_parts_, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
@@ -626,10 +591,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
         Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_dot_[k * 2 * H + block * H + at_h2]; });
-    // dW_h_dot_2_parts = h_prev_dotᵀ · da
-    Real dW_h_dot_2_parts[2][4][1] = {};
+    // dW_h_dot_parts += h_prev_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_[k * 2 * H + block * H + at_h2]; });
     // dU_h_dot_parts = (r_dot ⊙ h_prev)ᵀ · dn_sum
@@ -638,16 +602,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
         Tile(), dU_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return r_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_h_dot_2_parts = (h_prev_dot ⊙ r)ᵀ · dn_sum
-    Real dU_h_dot_2_parts[1][4][1] = {};
+    // dU_h_dot_parts += (h_prev_dot ⊙ r)ᵀ · dn_sum
     add_product<false, false>(
-        Tile(), dU_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dU_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * gates_[k * 2 * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_h_dot_3_parts = (r ⊙ h_prev)ᵀ · dn_sum_dot
-    Real dU_h_dot_3_parts[1][4][1] = {};
+    // dU_h_dot_parts += (r ⊙ h_prev)ᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_h_dot_3_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dU_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return gates_[k * 2 * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
     #pragma unroll
@@ -660,19 +622,12 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
             dW_h_dot_parts_[at_parts * H * 2 * H + at_h * 2 * H + at_h2] = dW_h_dot_parts[0][own_row][own_column];
             dW_h_dot_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2] =
                 dW_h_dot_parts[1][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 2 * H + at_h * 2 * H + at_h2] =
-                dW_h_dot_2_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2] =
-                dW_h_dot_2_parts[1][own_row][own_column];
             dU_h_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_h_dot_parts[0][own_row][own_column];
-            dU_h_dot_2_parts_[at_parts * H * H + at_h * H + at_h2] = dU_h_dot_2_parts[0][own_row][own_column];
-            dU_h_dot_3_parts_[at_parts * H * H + at_h * H + at_h2] = dU_h_dot_3_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
-    const Real *dW_h_dot_parts_, const Real *dW_h_dot_2_parts_, const Real *dU_h_dot_parts_,
-    const Real *dU_h_dot_2_parts_, const Real *dU_h_dot_3_parts_, Real *dW_h_dot_, Real *dU_h_dot_, Index H,
+    const Real *dW_h_dot_parts_, const Real *dU_h_dot_parts_, Real *dW_h_dot_, Real *dU_h_dot_, Index H,
     Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
@@ -686,28 +641,16 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     Real sum_dW_h_dot_z = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_dot_z += dW_h_dot_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2];
-    Real sum_dW_h_dot_2_r = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_r += dW_h_dot_2_parts_[at_parts * H * 2 * H + at_h * 2 * H + at_h2];
-    Real sum_dW_h_dot_2_z = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_z += dW_h_dot_2_parts_[at_parts * H * 2 * H + at_h * 2 * H + H + at_h2];
     Real sum_dU_h_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dU_h_dot += dU_h_dot_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_h_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_h_dot_2 += dU_h_dot_2_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_h_dot_3 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_h_dot_3 += dU_h_dot_3_parts_[at_parts * H * H + at_h * H + at_h2];
     // dW_h_dot = h_prevᵀ · da_dot + h_prev_dotᵀ · da
-    const Real dW_h_dot_r = sum_dW_h_dot_r + sum_dW_h_dot_2_r;
+    const Real dW_h_dot_r = sum_dW_h_dot_r;
     dW_h_dot_[at_h * 2 * H + at_h2] = dW_h_dot_r;
-    const Real dW_h_dot_z = sum_dW_h_dot_z + sum_dW_h_dot_2_z;
+    const Real dW_h_dot_z = sum_dW_h_dot_z;
     dW_h_dot_[at_h * 2 * H + H + at_h2] = dW_h_dot_z;
     // dU_h_dot = (r ⊙ h_prev)ᵀ · dn_sum_dot + (r_dot ⊙ h_prev)ᵀ · dn_sum + (h_prev_dot ⊙ r)ᵀ · dn_sum
-    const Real dU_h_dot = sum_dU_h_dot + sum_dU_h_dot_2 + sum_dU_h_dot_3;
+    const Real dU_h_dot = sum_dU_h_dot;
     dU_h_dot_[at_h * H + at_h2] = dU_h_dot;
 }
 

@@ -629,7 +629,6 @@ class _Swept:
         self.dh_sum = _empty((T, N, H), dtype)
         self.dh_sum_dot = _empty((T, N, H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, H), dtype)
         self.du_dot_parts = _empty((_parts(T * N, H), H), dtype)
         self.du_dot_2_parts = _empty((_parts(T * N, H), H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), H), dtype)
@@ -670,12 +669,11 @@ def _second(
         swept.dh_sum_dot.at(0), W_x.at(0), swept.dh_sum.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x_dot.at(0), swept.dh_sum.at(0), x.at(0), swept.dh_sum_dot.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x_dot.at(0), swept.dh_sum.at(0), x.at(0), swept.dh_sum_dot.at(0), swept.dW_x_dot_parts.at(0), D, H,
+        T * N, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_du_dot_parts", H, parts=swept.du_dot_parts.shape[0], stream=stream)(
         moved.h_dot.at(0), swept.dh_sum.at(0), swept.dh_sum_dot.at(0), tape.h.at(0), swept.du_dot_parts.at(0),
@@ -1106,12 +1104,12 @@ _KERNELS = {
     "backward_after_dW_x": _Kernel("PPqqq", (256, 1, 1), (256,)),
     "backward_after_du_parts": _Kernel("PPPPqqq", (32, 8, 1), (32,)),
     "backward_after_du": _Kernel("PPPPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 32), "indrnn_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 64), "indrnn_second.cu"),
     "upward_step": _Kernel("PPPPPPqq", (256, 1, 1), (256,), "indrnn_second.cu"),
     "downward_step": _Kernel("PPPPPPPPPqq", (256, 1, 1), (256,), "indrnn_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "indrnn_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 32), "indrnn_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "indrnn_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "indrnn_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 64), "indrnn_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "indrnn_second.cu"),
     "downward_after_du_dot_parts": _Kernel("PPPPPPPqqq", (32, 8, 1), (32,), "indrnn_second.cu"),
     "downward_after_du_dot": _Kernel("PPPPPqq", (256, 1, 1), (256,), "indrnn_second.cu"),
 }

@@ -138,24 +138,23 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *x_dot_, const Real *W_x_, const Real *x_, const Real *W_x_dot_, const Real *u_dot_,
     const Real *h_prev_, const Real *b_dot_, Real *h_sum_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_h_sum_dot_before = x_dot · W_x
-    Real sum_h_sum_dot_before[1][4][2] = {};
+    Real sum_h_sum_dot_before[1][4][4] = {};
     add_product<true, false>(
         Tile(), sum_h_sum_dot_before, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * H + at_h]; });
-    // sum_h_sum_dot_before_2 = x · W_x_dot
-    Real sum_h_sum_dot_before_2[1][4][2] = {};
+    // sum_h_sum_dot_before += x · W_x_dot
     add_product<true, false>(
-        Tile(), sum_h_sum_dot_before_2, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_h_sum_dot_before, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * H + at_h]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < rows && at_h < H))
                 continue;
@@ -164,8 +163,7 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real b_dot = (b_dot_ ? b_dot_[at_h] : Real(0));
             // h_sum_dot = x · W_x_dot + u_dot ⊙ h_prev + x_dot · W_x + h_prev_dot ⊙ u + b_dot, what waits for no other
             //     step
-            const Real h_sum_dot_before = u_dot * h_prev + b_dot + sum_h_sum_dot_before[0][own_row][own_column] +
-                sum_h_sum_dot_before_2[0][own_row][own_column];
+            const Real h_sum_dot_before = u_dot * h_prev + b_dot + sum_h_sum_dot_before[0][own_row][own_column];
             h_sum_dot_[at_n * H + at_h] = h_sum_dot_before;
         }
 }
@@ -236,67 +234,63 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *dh_sum_dot_, const Real *W_x_, const Real *dh_sum_, const Real *W_x_dot_, Real *dx_dot_,
     Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = dh_sum_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(H),
         [=](Index at_n, Index k) { return dh_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * H + k]; });
-    // sum_dx_dot_2 = dh_sum · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += dh_sum · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dh_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = dh_sum_dot · W_xᵀ + dh_sum · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_dot_, const Real *dh_sum_, const Real *x_, const Real *dh_sum_dot_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
     // dW_x_dot_parts = x_dotᵀ · dh_sum
-    Real dW_x_dot_parts[1][4][2] = {};
+    Real dW_x_dot_parts[1][4][4] = {};
     add_product<false, false>(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_[k * H + at_h]; });
-    // dW_x_dot_2_parts = xᵀ · dh_sum_dot
-    Real dW_x_dot_2_parts[1][4][2] = {};
+    // dW_x_dot_parts += xᵀ · dh_sum_dot
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(rows, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_dot_[k * H + at_h]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_d < D && at_h < H))
                 continue;
             dW_x_dot_parts_[at_parts * D * H + at_d * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h] = dW_x_dot_2_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -306,11 +300,8 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot += dW_x_dot_parts_[at_parts * D * H + at_d * H + at_h];
-    Real sum_dW_x_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2 += dW_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h];
     // dW_x_dot = xᵀ · dh_sum_dot + x_dotᵀ · dh_sum
-    const Real dW_x_dot = sum_dW_x_dot + sum_dW_x_dot_2;
+    const Real dW_x_dot = sum_dW_x_dot;
     dW_x_dot_[at_d * H + at_h] = dW_x_dot;
 }
 

@@ -1073,7 +1073,6 @@ class _Swept:
         self.dp_s_sum_sum = _empty((T, N), dtype)
         self.dp_s_sum_sum_dot = _empty((T, N), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, H * H), H, 4 * H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, H * H), H, 4 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 4 * H), dtype)
         self.dg_x_dot_parts = _empty((_parts(T * N, H), 4 * H), dtype)
         self.dg_x_dot_2_parts = _empty((_parts(T * N, H), 4 * H), dtype)
@@ -1091,7 +1090,6 @@ class _Swept:
         self.dp = _empty((T, N, 4 * H), dtype)
         self.dp_dot = _empty((T, N, 4 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
 
 
 def _second(
@@ -1191,12 +1189,11 @@ def _second(
         swept.dp_s_sum_sum.at(0), moved.p_s_dot.at(0), swept.dp_s_sum_sum_dot.at(0), H, T * N
     )
     gpu.prepare("downward_after_dW_h_dot_parts", H, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
-        tape.h.at(0), swept.dq_dot.at(0), moved.h_dot.at(0), swept.dq.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
+        tape.h.at(0), swept.dq_dot.at(0), moved.h_dot.at(0), swept.dq.at(0), swept.dW_h_dot_parts.at(0), H,
+        T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", H * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), second.dW_h.at(0), H,
-        swept.dW_h_dot_parts.shape[0]
+        swept.dW_h_dot_parts.at(0), second.dW_h.at(0), H, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.da.at(0), moved.p_1_dot.at(0), tape.p_1.at(0), moved.q_1_dot.at(0),
@@ -1229,12 +1226,11 @@ def _second(
         swept.dp_dot.at(0), W_x.at(0), swept.dp.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.dp_dot.at(0), x_dot.at(0), swept.dp.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x.at(0), swept.dp_dot.at(0), x_dot.at(0), swept.dp.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
+        swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     return second
 
@@ -1696,7 +1692,7 @@ _KERNELS = {
     "backward_after_dx": _Kernel("PPPqqq", (16, 16, 1), (64, 64)),
     "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16, 1), (64, 16)),
     "backward_after_dW_x": _Kernel("PPqqq", (256, 1, 1), (256,)),
-    "upward_before_p_dot": _Kernel("PPPPPPPPPPPPPPPPPPPqqq", (16, 16, 1), (32, 16), "lstm_layernorm_second.cu"),
+    "upward_before_p_dot": _Kernel("PPPPPPPPPPPPPPPPPPPqqq", (16, 16, 1), (64, 16), "lstm_layernorm_second.cu"),
     "upward_before_p_0_sum_dot": _Kernel("PPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "upward_before_p_0_dot": _Kernel("PPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "upward_before_p_s_dot": _Kernel("PPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
@@ -1722,14 +1718,14 @@ _KERNELS = {
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "lstm_layernorm_second.cu"),
     "downward_after_dp_1": _Kernel("PPPPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "downward_after_dp_s_sum_sum": _Kernel("PPPPPPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPqqq", (16, 16, 1), (64, 16), "lstm_layernorm_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16, 1), (64, 16), "lstm_layernorm_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPPPPPPPPPPPPPPPPPPPPPqqq", (32, 8, 1), (32,), "lstm_layernorm_second.cu"),
     "downward_after_db_dot": _Kernel("PPPPPPPPPPPPPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "downward_after_dp_0": _Kernel("PPPPPPPPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "downward_after_dp_0_sum": _Kernel("PPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
     "downward_after_dp": _Kernel("PPPPPPqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "lstm_layernorm_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_layernorm_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "lstm_layernorm_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "lstm_layernorm_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "lstm_layernorm_second.cu"),
 }

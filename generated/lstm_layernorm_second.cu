@@ -168,28 +168,27 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_p_dot(
     const Real *c_1_, const Real *tanh_h_, const Real *b_c_dot_, Real *tanh_h_dot_, Index D, Index H,
     Index rows)
 {
-    using Tile = Tiling<16, 2, 1, 32>;
+    using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_p_dot = x · W_x_dot
-    Real sum_p_dot[4][2][1] = {};
+    Real sum_p_dot[4][4][1] = {};
     add_product<true, false>(
         Tile(), sum_p_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 4 * H + block * H + at_h]; });
-    // sum_p_dot_2 = x_dot · W_x
-    Real sum_p_dot_2[4][2][1] = {};
+    // sum_p_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_p_dot_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_p_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 4 * H + block * H + at_h]; });
     // sum_q_dot_before = h_prev · W_h_dot
-    Real sum_q_dot_before[4][2][1] = {};
+    Real sum_q_dot_before[4][4][1] = {};
     add_product<true, false>(
         Tile(), sum_q_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
+    for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
         for (int own_column = 0; own_column < 1; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
@@ -220,13 +219,13 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_p_dot(
             const Real tanh_h = tanh_h_[at_n * H + at_h];
             const Real b_c_dot = (b_c_dot_ ? b_c_dot_[at_h] : Real(0));
             // p_dot = x · W_x_dot + x_dot · W_x
-            const Real p_dot_i = sum_p_dot[0][own_row][own_column] + sum_p_dot_2[0][own_row][own_column];
+            const Real p_dot_i = sum_p_dot[0][own_row][own_column];
             p_dot_[at_n * 4 * H + at_h] = p_dot_i;
-            const Real p_dot_g = sum_p_dot[1][own_row][own_column] + sum_p_dot_2[1][own_row][own_column];
+            const Real p_dot_g = sum_p_dot[1][own_row][own_column];
             p_dot_[at_n * 4 * H + H + at_h] = p_dot_g;
-            const Real p_dot_f = sum_p_dot[2][own_row][own_column] + sum_p_dot_2[2][own_row][own_column];
+            const Real p_dot_f = sum_p_dot[2][own_row][own_column];
             p_dot_[at_n * 4 * H + 2 * H + at_h] = p_dot_f;
-            const Real p_dot_o = sum_p_dot[3][own_row][own_column] + sum_p_dot_2[3][own_row][own_column];
+            const Real p_dot_o = sum_p_dot[3][own_row][own_column];
             p_dot_[at_n * 4 * H + 3 * H + at_h] = p_dot_o;
             // q_dot = h_prev · W_h_dot + h_prev_dot · W_h, what waits for no other step
             const Real q_dot_before_i = sum_q_dot_before[0][own_row][own_column];
@@ -625,10 +624,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_c(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 4 * H),
         [=](Index at_n, Index k) { return dq_dot_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
-    // sum_dh_prev_dot_2_after = dq_after · W_h_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += dq_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 4 * H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 4 * H : 0),
         [=](Index at_n, Index k) { return dq_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -655,8 +653,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_c(
             const Real d_next_c = dc_prev_after;
             d_next_c_[at_n * H + at_h] = d_next_c;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_dot_given;
             // d_next_c_dot = dc_prev_dot of step t + 1
             const Real d_next_c_dot = dc_prev_dot_after;
             d_next_c_dot_[at_n * H + at_h] = d_next_c_dot;
@@ -1063,10 +1060,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(4 * H),
         [=](Index at_n, Index k) { return dq_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
-    // sum_dh_prev_dot_2 = dq · W_h_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += dq · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(W_h_dot_ ? 4 * H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return dq_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -1077,8 +1073,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             if (!(at_n < N && at_h < H))
                 continue;
             // dh_prev_dot = dq_dot · W_hᵀ + dq · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column];
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column];
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -1178,7 +1173,7 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dp_s_sum_sum(
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     const Real *h_prev_, const Real *dq_dot_, const Real *h_prev_dot_, const Real *dq_,
-    Real *dW_h_dot_parts_, Real *dW_h_dot_2_parts_, Index H, Index rows, Index parts)
+    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
@@ -1189,10 +1184,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
         Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dq_dot_[k * 4 * H + block * H + at_h2]; });
-    // dW_h_dot_2_parts = h_prev_dotᵀ · dq
-    Real dW_h_dot_2_parts[4][4][1] = {};
+    // dW_h_dot_parts += h_prev_dotᵀ · dq
     add_product<false, false>(
-        Tile(), dW_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dq_[k * 4 * H + block * H + at_h2]; });
     #pragma unroll
@@ -1209,19 +1203,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
                 dW_h_dot_parts[2][own_row][own_column];
             dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
                 dW_h_dot_parts[3][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] =
-                dW_h_dot_2_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] =
-                dW_h_dot_2_parts[1][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] =
-                dW_h_dot_2_parts[2][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
-                dW_h_dot_2_parts[3][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
-    const Real *dW_h_dot_parts_, const Real *dW_h_dot_2_parts_, Real *dW_h_dot_, Index H, Index parts)
+    const Real *dW_h_dot_parts_, Real *dW_h_dot_, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < H * H))
@@ -1240,26 +1226,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     Real sum_dW_h_dot_o = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_dot_o += dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
-    Real sum_dW_h_dot_2_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_i += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2];
-    Real sum_dW_h_dot_2_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_g += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2];
-    Real sum_dW_h_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_f += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2];
-    Real sum_dW_h_dot_2_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_o += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
     // dW_h_dot = h_prevᵀ · dq_dot + h_prev_dotᵀ · dq
-    const Real dW_h_dot_i = sum_dW_h_dot_i + sum_dW_h_dot_2_i;
+    const Real dW_h_dot_i = sum_dW_h_dot_i;
     dW_h_dot_[at_h * 4 * H + at_h2] = dW_h_dot_i;
-    const Real dW_h_dot_g = sum_dW_h_dot_g + sum_dW_h_dot_2_g;
+    const Real dW_h_dot_g = sum_dW_h_dot_g;
     dW_h_dot_[at_h * 4 * H + H + at_h2] = dW_h_dot_g;
-    const Real dW_h_dot_f = sum_dW_h_dot_f + sum_dW_h_dot_2_f;
+    const Real dW_h_dot_f = sum_dW_h_dot_f;
     dW_h_dot_[at_h * 4 * H + 2 * H + at_h2] = dW_h_dot_f;
-    const Real dW_h_dot_o = sum_dW_h_dot_o + sum_dW_h_dot_2_o;
+    const Real dW_h_dot_o = sum_dW_h_dot_o;
     dW_h_dot_[at_h * 4 * H + 3 * H + at_h2] = dW_h_dot_o;
 }
 
@@ -1622,36 +1596,35 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *dp_dot_, const Real *W_x_, const Real *dp_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = dp_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(4 * H),
         [=](Index at_n, Index k) { return dp_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 4 * H + k]; });
-    // sum_dx_dot_2 = dp · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += dp · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return dp_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 4 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = dp_dot · W_xᵀ + dp · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *dp_dot_, const Real *x_dot_, const Real *dp_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
@@ -1662,10 +1635,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dp_dot_[k * 4 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · dp
-    Real dW_x_dot_2_parts[4][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · dp
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dp_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -1682,20 +1654,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
                 dW_x_dot_parts[2][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
                 dW_x_dot_parts[3][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] =
-                dW_x_dot_2_parts[2][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
-                dW_x_dot_2_parts[3][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -1714,25 +1677,13 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_o = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_o += dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
-    Real sum_dW_x_dot_2_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_i += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h];
-    Real sum_dW_x_dot_2_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_g += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h];
-    Real sum_dW_x_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_f += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h];
-    Real sum_dW_x_dot_2_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_o += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
     // dW_x_dot = xᵀ · dp_dot + x_dotᵀ · dp
-    const Real dW_x_dot_i = sum_dW_x_dot_i + sum_dW_x_dot_2_i;
+    const Real dW_x_dot_i = sum_dW_x_dot_i;
     dW_x_dot_[at_d * 4 * H + at_h] = dW_x_dot_i;
-    const Real dW_x_dot_g = sum_dW_x_dot_g + sum_dW_x_dot_2_g;
+    const Real dW_x_dot_g = sum_dW_x_dot_g;
     dW_x_dot_[at_d * 4 * H + H + at_h] = dW_x_dot_g;
-    const Real dW_x_dot_f = sum_dW_x_dot_f + sum_dW_x_dot_2_f;
+    const Real dW_x_dot_f = sum_dW_x_dot_f;
     dW_x_dot_[at_d * 4 * H + 2 * H + at_h] = dW_x_dot_f;
-    const Real dW_x_dot_o = sum_dW_x_dot_o + sum_dW_x_dot_2_o;
+    const Real dW_x_dot_o = sum_dW_x_dot_o;
     dW_x_dot_[at_d * 4 * H + 3 * H + at_h] = dW_x_dot_o;
 }

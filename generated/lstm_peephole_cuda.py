@@ -827,9 +827,7 @@ class _Swept:
         self.di_dot = _empty((T, N, H), dtype)
         self.da_dot = _empty((T, N, 4 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, H * H), H, 4 * H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, H * H), H, 4 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 4 * H), dtype)
         self.dp_i_dot_parts = _empty((_parts(T * N, H), H), dtype)
         self.dp_i_dot_2_parts = _empty((_parts(T * N, H), H), dtype)
@@ -895,20 +893,18 @@ def _second(
         swept.da_dot.at(0), W_x.at(0), swept.da.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
-    )
-    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
         swept.dW_x_dot_parts.shape[0]
     )
+    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
+    )
     gpu.prepare("downward_after_dW_h_dot_parts", H, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
-        tape.h.at(0), swept.da_dot.at(0), moved.h_dot.at(0), swept.da.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
+        tape.h.at(0), swept.da_dot.at(0), moved.h_dot.at(0), swept.da.at(0), swept.dW_h_dot_parts.at(0), H,
+        T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", H * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), second.dW_h.at(0), H,
-        swept.dW_h_dot_parts.shape[0]
+        swept.dW_h_dot_parts.at(0), second.dW_h.at(0), H, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.di.at(0), moved.i_dot.at(0), tape.i.at(0), tape.c.at(0), swept.di_dot.at(0),
@@ -1362,15 +1358,15 @@ _KERNELS = {
     "backward_after_db": _Kernel("PPqq", (256, 1, 1), (256,)),
     "backward_after_dp_i_parts": _Kernel("PPPPPPPPPPPqqq", (32, 8, 1), (32,)),
     "backward_after_dp_i": _Kernel("PPPPPPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPPPPPPPPPPPPqqq", (16, 16, 1), (32, 16), "lstm_peephole_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPPPPPPPPPPPPqqq", (16, 16, 1), (64, 16), "lstm_peephole_second.cu"),
     "upward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPqq", (16, 8, 1), (16, 16), "lstm_peephole_second.cu"),
     "downward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (16, 8, 1), (16, 16), "lstm_peephole_second.cu"),
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "lstm_peephole_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "lstm_peephole_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_peephole_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "lstm_peephole_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPqqq", (16, 16, 1), (64, 16), "lstm_peephole_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPqq", (256, 1, 1), (256,), "lstm_peephole_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "lstm_peephole_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "lstm_peephole_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "lstm_peephole_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16, 1), (64, 16), "lstm_peephole_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1, 1), (256,), "lstm_peephole_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqqq", (32, 8, 1), (32,), "lstm_peephole_second.cu"),
     "downward_after_db_dot": _Kernel("PPPPPPPPPPPPPPPPPqq", (256, 1, 1), (256,), "lstm_peephole_second.cu"),
 }

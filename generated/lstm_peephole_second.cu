@@ -147,28 +147,26 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *c_prev_, Real *i_dot_, const Real *p_f_dot_, const Real *f_, Real *f_dot_,
     const Real *p_o_dot_, const Real *c_, const Real *o_, Real *o_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 2, 1, 32>;
+    using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_a_dot_before = x · W_x_dot
-    Real sum_a_dot_before[4][2][1] = {};
+    Real sum_a_dot_before[4][4][1] = {};
     add_product<true, false>(
         Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 4 * H + block * H + at_h]; });
-    // sum_a_dot_before_2 = x_dot · W_x
-    Real sum_a_dot_before_2[4][2][1] = {};
+    // sum_a_dot_before += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_before_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 4 * H + block * H + at_h]; });
-    // sum_a_dot_before_3 = h_prev · W_h_dot
-    Real sum_a_dot_before_3[4][2][1] = {};
+    // sum_a_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_a_dot_before_3, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_a_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
+    for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
         for (int own_column = 0; own_column < 1; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
@@ -188,17 +186,13 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real o = o_[at_n * H + at_h];
             // a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
             //     step
-            const Real a_dot_before_i = b_dot_i + sum_a_dot_before[0][own_row][own_column] +
-                sum_a_dot_before_2[0][own_row][own_column] + sum_a_dot_before_3[0][own_row][own_column];
+            const Real a_dot_before_i = b_dot_i + sum_a_dot_before[0][own_row][own_column];
             a_dot_[at_n * 4 * H + at_h] = a_dot_before_i;
-            const Real a_dot_before_g = b_dot_g + sum_a_dot_before[1][own_row][own_column] +
-                sum_a_dot_before_2[1][own_row][own_column] + sum_a_dot_before_3[1][own_row][own_column];
+            const Real a_dot_before_g = b_dot_g + sum_a_dot_before[1][own_row][own_column];
             a_dot_[at_n * 4 * H + H + at_h] = a_dot_before_g;
-            const Real a_dot_before_f = b_dot_f + sum_a_dot_before[2][own_row][own_column] +
-                sum_a_dot_before_2[2][own_row][own_column] + sum_a_dot_before_3[2][own_row][own_column];
+            const Real a_dot_before_f = b_dot_f + sum_a_dot_before[2][own_row][own_column];
             a_dot_[at_n * 4 * H + 2 * H + at_h] = a_dot_before_f;
-            const Real a_dot_before_o = b_dot_o + sum_a_dot_before[3][own_row][own_column] +
-                sum_a_dot_before_2[3][own_row][own_column] + sum_a_dot_before_3[3][own_row][own_column];
+            const Real a_dot_before_o = b_dot_o + sum_a_dot_before[3][own_row][own_column];
             a_dot_[at_n * 4 * H + 3 * H + at_h] = a_dot_before_o;
             // i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + c_prev_dot ⊙ i ⊙ p_i ⊙ (1 − i) + a_dot_i ⊙ i ⊙ (1 − i), what
             //     waits for no other step
@@ -311,10 +305,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 4 * H),
         [=](Index at_n, Index k) { return da_dot_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
-    // sum_dh_prev_dot_2_after = da_after · W_h_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += da_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 4 * H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -352,8 +345,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             // d_next_c = dc_prev of step t + 1
             const Real d_next_c = dc_prev_after;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_dot_given;
             // d_next_c_dot = dc_prev_dot of step t + 1
             const Real d_next_c_dot = dc_prev_dot_after;
             // dtanh_c = d_next_h ⊙ o
@@ -440,10 +432,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
-    // sum_dh_prev_dot_2 = da · W_h_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += da · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(W_h_dot_ ? 4 * H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     #pragma unroll
@@ -454,8 +445,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             if (!(at_n < N && at_h < H))
                 continue;
             // dh_prev_dot = da_dot · W_hᵀ + da · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column];
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column];
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -466,36 +456,35 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 4 * H + k]; });
-    // sum_dx_dot_2 = da · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 4 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
@@ -506,10 +495,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · da
-    Real dW_x_dot_2_parts[4][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -526,20 +514,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
                 dW_x_dot_parts[2][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
                 dW_x_dot_parts[3][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] =
-                dW_x_dot_2_parts[2][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
-                dW_x_dot_2_parts[3][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -558,32 +537,20 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_o = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_o += dW_x_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
-    Real sum_dW_x_dot_2_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_i += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h];
-    Real sum_dW_x_dot_2_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_g += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h];
-    Real sum_dW_x_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_f += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h];
-    Real sum_dW_x_dot_2_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_o += dW_x_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
     // dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_x_dot_i = sum_dW_x_dot_i + sum_dW_x_dot_2_i;
+    const Real dW_x_dot_i = sum_dW_x_dot_i;
     dW_x_dot_[at_d * 4 * H + at_h] = dW_x_dot_i;
-    const Real dW_x_dot_g = sum_dW_x_dot_g + sum_dW_x_dot_2_g;
+    const Real dW_x_dot_g = sum_dW_x_dot_g;
     dW_x_dot_[at_d * 4 * H + H + at_h] = dW_x_dot_g;
-    const Real dW_x_dot_f = sum_dW_x_dot_f + sum_dW_x_dot_2_f;
+    const Real dW_x_dot_f = sum_dW_x_dot_f;
     dW_x_dot_[at_d * 4 * H + 2 * H + at_h] = dW_x_dot_f;
-    const Real dW_x_dot_o = sum_dW_x_dot_o + sum_dW_x_dot_2_o;
+    const Real dW_x_dot_o = sum_dW_x_dot_o;
     dW_x_dot_[at_d * 4 * H + 3 * H + at_h] = dW_x_dot_o;
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     const Real *h_prev_, const Real *da_dot_, const Real *h_prev_dot_, const Real *da_,
-    Real *dW_h_dot_parts_, Real *dW_h_dot_2_parts_, Index H, Index rows, Index parts)
+    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
@@ -594,10 +561,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
         Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_dot_[k * 4 * H + block * H + at_h2]; });
-    // dW_h_dot_2_parts = h_prev_dotᵀ · da
-    Real dW_h_dot_2_parts[4][4][1] = {};
+    // dW_h_dot_parts += h_prev_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_[k * 4 * H + block * H + at_h2]; });
     #pragma unroll
@@ -614,19 +580,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
                 dW_h_dot_parts[2][own_row][own_column];
             dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
                 dW_h_dot_parts[3][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2] =
-                dW_h_dot_2_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2] =
-                dW_h_dot_2_parts[1][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2] =
-                dW_h_dot_2_parts[2][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2] =
-                dW_h_dot_2_parts[3][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
-    const Real *dW_h_dot_parts_, const Real *dW_h_dot_2_parts_, Real *dW_h_dot_, Index H, Index parts)
+    const Real *dW_h_dot_parts_, Real *dW_h_dot_, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < H * H))
@@ -645,26 +603,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     Real sum_dW_h_dot_o = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_dot_o += dW_h_dot_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
-    Real sum_dW_h_dot_2_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_i += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + at_h2];
-    Real sum_dW_h_dot_2_g = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_g += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + H + at_h2];
-    Real sum_dW_h_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_f += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 2 * H + at_h2];
-    Real sum_dW_h_dot_2_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2_o += dW_h_dot_2_parts_[at_parts * H * 4 * H + at_h * 4 * H + 3 * H + at_h2];
     // dW_h_dot = h_prevᵀ · da_dot + h_prev_dotᵀ · da
-    const Real dW_h_dot_i = sum_dW_h_dot_i + sum_dW_h_dot_2_i;
+    const Real dW_h_dot_i = sum_dW_h_dot_i;
     dW_h_dot_[at_h * 4 * H + at_h2] = dW_h_dot_i;
-    const Real dW_h_dot_g = sum_dW_h_dot_g + sum_dW_h_dot_2_g;
+    const Real dW_h_dot_g = sum_dW_h_dot_g;
     dW_h_dot_[at_h * 4 * H + H + at_h2] = dW_h_dot_g;
-    const Real dW_h_dot_f = sum_dW_h_dot_f + sum_dW_h_dot_2_f;
+    const Real dW_h_dot_f = sum_dW_h_dot_f;
     dW_h_dot_[at_h * 4 * H + 2 * H + at_h2] = dW_h_dot_f;
-    const Real dW_h_dot_o = sum_dW_h_dot_o + sum_dW_h_dot_2_o;
+    const Real dW_h_dot_o = sum_dW_h_dot_o;
     dW_h_dot_[at_h * 4 * H + 3 * H + at_h2] = dW_h_dot_o;
 }
 

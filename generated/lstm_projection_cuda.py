@@ -773,13 +773,9 @@ class _Swept:
         self.da = _empty((T, N, 4 * H), dtype)
         self.da_dot = _empty((T, N, 4 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, P * H), P, 4 * H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, P * H), P, 4 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 4 * H), dtype)
         self.dW_p_dot_parts = _empty((_parts(T * N, H * P), H, P), dtype)
-        self.dW_p_dot_2_parts = _empty((_parts(T * N, H * P), H, P), dtype)
-        self.dW_p_dot_3_parts = _empty((_parts(T * N, H * P), H, P), dtype)
 
 
 def _second(
@@ -837,20 +833,18 @@ def _second(
         swept.da_dot.at(0), W_x.at(0), swept.da.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
-    )
-    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
         swept.dW_x_dot_parts.shape[0]
     )
+    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
+    )
     gpu.prepare("downward_after_dW_h_dot_parts", P, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
-        tape.h.at(0), swept.da_dot.at(0), moved.h_dot.at(0), swept.da.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), P, H, T * N, swept.dW_h_dot_parts.shape[0]
+        tape.h.at(0), swept.da_dot.at(0), moved.h_dot.at(0), swept.da.at(0), swept.dW_h_dot_parts.at(0), P, H,
+        T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", P * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), second.dW_h.at(0), P, H,
-        swept.dW_h_dot_parts.shape[0]
+        swept.dW_h_dot_parts.at(0), second.dW_h.at(0), P, H, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
@@ -860,12 +854,10 @@ def _second(
     )
     gpu.prepare("downward_after_dW_p_dot_parts", H, P, parts=swept.dW_p_dot_parts.shape[0], stream=stream)(
         moved.tanh_c_dot.at(0), tape.gates.at(0), swept.d_next_h.at(0), moved.o_dot.at(0), tape.tanh_c.at(0),
-        swept.d_next_h_dot.at(0), swept.dW_p_dot_parts.at(0), swept.dW_p_dot_2_parts.at(0),
-        swept.dW_p_dot_3_parts.at(0), P, H, T * N, swept.dW_p_dot_parts.shape[0]
+        swept.d_next_h_dot.at(0), swept.dW_p_dot_parts.at(0), P, H, T * N, swept.dW_p_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_p_dot", H * P, stream=stream)(
-        swept.dW_p_dot_parts.at(0), swept.dW_p_dot_2_parts.at(0), swept.dW_p_dot_3_parts.at(0),
-        second.dW_p.at(0), P, H, swept.dW_p_dot_parts.shape[0]
+        swept.dW_p_dot_parts.at(0), second.dW_p.at(0), P, H, swept.dW_p_dot_parts.shape[0]
     )
     return second
 
@@ -1299,7 +1291,7 @@ _KERNELS = {
     "backward_after_db": _Kernel("PPqq", (256, 1, 1), (256,)),
     "backward_after_dW_p_parts": _Kernel("PPPPqqqq", (16, 16, 1), (64, 64)),
     "backward_after_dW_p": _Kernel("PPqqq", (256, 1, 1), (256,)),
-    "upward_before_a_dot_before": _Kernel("PPPPPPPPqqqq", (16, 16, 1), (32, 16), "lstm_projection_second.cu"),
+    "upward_before_a_dot_before": _Kernel("PPPPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
     "upward_before_h_dot_before": _Kernel("PPPPqqq", (16, 16, 1), (64, 64), "lstm_projection_second.cu"),
     "upward_step_i_dot": _Kernel("PPPPPPPPPPPPPPqqq", (16, 8, 1), (16, 16), "lstm_projection_second.cu"),
     "upward_step_h_dot": _Kernel("PPPPPPPPqqq", (16, 8, 1), (16, 16), "lstm_projection_second.cu"),
@@ -1307,13 +1299,13 @@ _KERNELS = {
     "downward_step_d_next_c": _Kernel("PPPPPqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
     "downward_step_da": _Kernel("PPPPPPPPPPPPPPPPPPPPqqq", (16, 8, 1), (16, 16), "lstm_projection_second.cu"),
     "downward_start": _Kernel("PPPPPqqq", (16, 8, 1), (16, 16), "lstm_projection_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "lstm_projection_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "lstm_projection_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "lstm_projection_second.cu"),
     "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
-    "downward_after_dW_p_dot_parts": _Kernel("PPPPPPPPPqqqq", (16, 16, 1), (64, 16), "lstm_projection_second.cu"),
-    "downward_after_dW_p_dot": _Kernel("PPPPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
+    "downward_after_dW_p_dot_parts": _Kernel("PPPPPPPqqqq", (16, 16, 1), (64, 64), "lstm_projection_second.cu"),
+    "downward_after_dW_p_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "lstm_projection_second.cu"),
 }

@@ -706,12 +706,8 @@ class _Swept:
         self.da = _empty((T, N, 2 * H), dtype)
         self.da_dot = _empty((T, N, 2 * H), dtype)
         self.dU_f_dot_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dU_f_dot_2_parts = _empty((_parts(T * N, H * H), H, H), dtype)
         self.dU_n_dot_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dU_n_dot_2_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dU_n_dot_3_parts = _empty((_parts(T * N, H * H), H, H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 2 * H), dtype)
 
 
@@ -770,21 +766,18 @@ def _second(
     gpu.prepare("downward_after_dU_f_dot_parts", H, H, parts=swept.dU_f_dot_parts.shape[0], stream=stream)(
         moved.h_dot.at(0), swept.df_sum.at(0), tape.h.at(0), swept.df_sum_dot.at(0), tape.f.at(0),
         swept.dn_sum.at(0), moved.f_dot.at(0), swept.dn_sum_dot.at(0), swept.dU_f_dot_parts.at(0),
-        swept.dU_f_dot_2_parts.at(0), swept.dU_n_dot_parts.at(0), swept.dU_n_dot_2_parts.at(0),
-        swept.dU_n_dot_3_parts.at(0), H, T * N, swept.dU_f_dot_parts.shape[0]
+        swept.dU_n_dot_parts.at(0), H, T * N, swept.dU_f_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dU_f_dot", H * H, stream=stream)(
-        swept.dU_f_dot_parts.at(0), swept.dU_f_dot_2_parts.at(0), swept.dU_n_dot_parts.at(0),
-        swept.dU_n_dot_2_parts.at(0), swept.dU_n_dot_3_parts.at(0), second.dU_f.at(0), second.dU_n.at(0), H,
+        swept.dU_f_dot_parts.at(0), swept.dU_n_dot_parts.at(0), second.dU_f.at(0), second.dU_n.at(0), H,
         swept.dU_f_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
+        swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
@@ -1227,11 +1220,11 @@ _KERNELS = {
     "downward_step_df_sum": _Kernel("PPPPPPPPPPPPPPPPqq", (16, 8, 1), (16, 16), "mgu_second.cu"),
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "mgu_second.cu"),
     "downward_after_da": _Kernel("PPPPPPqq", (256, 1, 1), (256,), "mgu_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "mgu_second.cu"),
-    "downward_after_dU_f_dot_parts": _Kernel("PPPPPPPPPPPPPqqq", (16, 16, 1), (64, 16), "mgu_second.cu"),
-    "downward_after_dU_f_dot": _Kernel("PPPPPPPqq", (256, 1, 1), (256,), "mgu_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "mgu_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "mgu_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "mgu_second.cu"),
+    "downward_after_dU_f_dot_parts": _Kernel("PPPPPPPPPPqqq", (16, 16, 1), (64, 32), "mgu_second.cu"),
+    "downward_after_dU_f_dot": _Kernel("PPPPqq", (256, 1, 1), (256,), "mgu_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 32), "mgu_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "mgu_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "mgu_second.cu"),
     "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "mgu_second.cu"),
 }

@@ -152,10 +152,9 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
         Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 2 * H + block * H + at_h]; });
-    // sum_a_dot_2 = x_dot · W_x
-    Real sum_a_dot_2[2][4][1] = {};
+    // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 2 * H + block * H + at_h]; });
     // sum_f_sum_dot_before = h_prev · U_f_dot
@@ -180,9 +179,9 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real b_dot_f = (b_dot_ ? b_dot_[at_h] : Real(0));
             const Real b_dot_n = (b_dot_ ? b_dot_[H + at_h] : Real(0));
             // a_dot = x · W_x_dot + x_dot · W_x + b_dot
-            const Real a_dot_f = b_dot_f + sum_a_dot[0][own_row][own_column] + sum_a_dot_2[0][own_row][own_column];
+            const Real a_dot_f = b_dot_f + sum_a_dot[0][own_row][own_column];
             a_dot_[at_n * 2 * H + at_h] = a_dot_f;
-            const Real a_dot_n = b_dot_n + sum_a_dot[1][own_row][own_column] + sum_a_dot_2[1][own_row][own_column];
+            const Real a_dot_n = b_dot_n + sum_a_dot[1][own_row][own_column];
             a_dot_[at_n * 2 * H + H + at_h] = a_dot_n;
             // f_sum_dot = h_prev · U_f_dot + h_prev_dot · U_f + a_dot_f, what waits for no other step
             const Real f_sum_dot_before = sum_f_sum_dot_before[0][own_row][own_column];
@@ -239,10 +238,9 @@ extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
         Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k] * f_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
-    // sum_n_sum_dot_2 = (f_dot ⊙ h_prev) · U_n
-    Real sum_n_sum_dot_2[1][2][1] = {};
+    // sum_n_sum_dot += (f_dot ⊙ h_prev) · U_n
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_2, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return f_dot_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
     #pragma unroll
@@ -261,8 +259,7 @@ extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
             const Real h_prev_dot = h_prev_dot_[at_n * H + at_h];
             const Real f = f_[at_n * H + at_h];
             // n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n
-            const Real n_sum_dot = a_dot_n + n_sum_dot_before + sum_n_sum_dot[0][own_row][own_column] +
-                sum_n_sum_dot_2[0][own_row][own_column];
+            const Real n_sum_dot = a_dot_n + n_sum_dot_before + sum_n_sum_dot[0][own_row][own_column];
             // n_dot = n_sum_dot ⊙ (1 − n²)
             const Real n_dot = n_sum_dot * (1 - (n * n));
             n_dot_[at_n * H + at_h] = n_dot;
@@ -294,10 +291,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : H),
         [=](Index at_n, Index k) { return df_sum_dot_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
-    // sum_dh_prev_dot_2_after = df_sum_after · U_f_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += df_sum_after · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(U_f_dot_ && !last_step ? H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(U_f_dot_ && !last_step ? H : 0),
         [=](Index at_n, Index k) { return df_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
     #pragma unroll
@@ -319,8 +315,8 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
             const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
             d_next_h_[at_n * H + at_h] = d_next_h;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_prev_dot_after + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_prev_dot_after +
+                dh_dot_given;
             d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
             // dn = d_next_h ⊙ f
             const Real dn = d_next_h * f;
@@ -355,10 +351,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_df_sum(
         Tile(), sum_df_sum_2_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[at_h * H + k]; });
-    // sum_df_sum_2_dot_2 = dn_sum · U_n_dotᵀ
-    Real sum_df_sum_2_dot_2[1][2][1] = {};
+    // sum_df_sum_2_dot += dn_sum · U_n_dotᵀ
     add_product<true, true>(
-        Tile(), sum_df_sum_2_dot_2, left_tile, right_tile, N, H, Part(U_n_dot_ ? H : 0),
+        Tile(), sum_df_sum_2_dot, left_tile, right_tile, N, H, Part(U_n_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_dot_[at_h * H + k]; });
     #pragma unroll
@@ -388,8 +383,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_step_df_sum(
             const Real dh_prev = d_next_h * (1 - f) + df_sum_2 * f;
             dh_prev_[at_n * H + at_h] = dh_prev;
             // df_sum_2_dot = dn_sum_dot · U_nᵀ + dn_sum · U_n_dotᵀ
-            const Real df_sum_2_dot = sum_df_sum_2_dot[0][own_row][own_column] +
-                sum_df_sum_2_dot_2[0][own_row][own_column];
+            const Real df_sum_2_dot = sum_df_sum_2_dot[0][own_row][own_column];
             // df_dot = d_next_h_dot ⊙ (−h_prev + n) + df_sum_2_dot ⊙ h_prev + d_next_h ⊙ n_dot − d_next_h ⊙ h_prev_dot
             //     + h_prev_dot ⊙ df_sum_2
             const Real df_dot = d_next_h_dot * (-h_prev + n) + df_sum_2_dot * h_prev + d_next_h * n_dot - d_next_h *
@@ -420,10 +414,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return df_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
-    // sum_dh_prev_dot_2 = df_sum · U_f_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += df_sum · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(U_f_dot_ ? H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(U_f_dot_ ? H : 0),
         [=](Index at_n, Index k) { return df_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
     #pragma unroll
@@ -436,8 +429,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
             // dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
             //     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column] + dh_prev_dot_after;
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + dh_prev_dot_after;
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -475,29 +467,28 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
-    // sum_dx_dot_2 = da · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 2 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 2 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
@@ -505,60 +496,52 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
 extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot_parts(
     const Real *h_prev_dot_, const Real *df_sum_, const Real *h_prev_, const Real *df_sum_dot_,
     const Real *f_, const Real *dn_sum_, const Real *f_dot_, const Real *dn_sum_dot_, Real *dU_f_dot_parts_,
-    Real *dU_f_dot_2_parts_, Real *dU_n_dot_parts_, Real *dU_n_dot_2_parts_, Real *dU_n_dot_3_parts_,
-    Index H, Index rows, Index parts)
+    Real *dU_n_dot_parts_, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<16, 4, 2, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
     const Index at_parts = blockIdx.z;
     // dU_f_dot_parts = h_prev_dotᵀ · df_sum
-    Real dU_f_dot_parts[1][4][1] = {};
+    Real dU_f_dot_parts[1][4][2] = {};
     add_product<false, false>(
         Tile(), dU_f_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return df_sum_[k * H + at_h2]; });
-    // dU_f_dot_2_parts = h_prevᵀ · df_sum_dot
-    Real dU_f_dot_2_parts[1][4][1] = {};
+    // dU_f_dot_parts += h_prevᵀ · df_sum_dot
     add_product<false, false>(
-        Tile(), dU_f_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dU_f_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return df_sum_dot_[k * H + at_h2]; });
     // dU_n_dot_parts = (h_prev_dot ⊙ f)ᵀ · dn_sum
-    Real dU_n_dot_parts[1][4][1] = {};
+    Real dU_n_dot_parts[1][4][2] = {};
     add_product<false, false>(
         Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * f_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_n_dot_2_parts = (f_dot ⊙ h_prev)ᵀ · dn_sum
-    Real dU_n_dot_2_parts[1][4][1] = {};
+    // dU_n_dot_parts += (f_dot ⊙ h_prev)ᵀ · dn_sum
     add_product<false, false>(
-        Tile(), dU_n_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return f_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_n_dot_3_parts = (f ⊙ h_prev)ᵀ · dn_sum_dot
-    Real dU_n_dot_3_parts[1][4][1] = {};
+    // dU_n_dot_parts += (f ⊙ h_prev)ᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_n_dot_3_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return f_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
+        for (int own_column = 0; own_column < 2; ++own_column) {
             const Index at_h = Tile::row(own_row), at_h2 = Tile::column(own_column);
             if (!(at_h < H && at_h2 < H))
                 continue;
             dU_f_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_f_dot_parts[0][own_row][own_column];
-            dU_f_dot_2_parts_[at_parts * H * H + at_h * H + at_h2] = dU_f_dot_2_parts[0][own_row][own_column];
             dU_n_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_n_dot_parts[0][own_row][own_column];
-            dU_n_dot_2_parts_[at_parts * H * H + at_h * H + at_h2] = dU_n_dot_2_parts[0][own_row][own_column];
-            dU_n_dot_3_parts_[at_parts * H * H + at_h * H + at_h2] = dU_n_dot_3_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot(
-    const Real *dU_f_dot_parts_, const Real *dU_f_dot_2_parts_, const Real *dU_n_dot_parts_,
-    const Real *dU_n_dot_2_parts_, const Real *dU_n_dot_3_parts_, Real *dU_f_dot_, Real *dU_n_dot_, Index H,
+    const Real *dU_f_dot_parts_, const Real *dU_n_dot_parts_, Real *dU_f_dot_, Real *dU_n_dot_, Index H,
     Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
@@ -569,65 +552,50 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot(
     Real sum_dU_f_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dU_f_dot += dU_f_dot_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_f_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_f_dot_2 += dU_f_dot_2_parts_[at_parts * H * H + at_h * H + at_h2];
     Real sum_dU_n_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dU_n_dot += dU_n_dot_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_n_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_n_dot_2 += dU_n_dot_2_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dU_n_dot_3 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dU_n_dot_3 += dU_n_dot_3_parts_[at_parts * H * H + at_h * H + at_h2];
     // dU_f_dot = h_prevᵀ · df_sum_dot + h_prev_dotᵀ · df_sum
-    const Real dU_f_dot = sum_dU_f_dot + sum_dU_f_dot_2;
+    const Real dU_f_dot = sum_dU_f_dot;
     dU_f_dot_[at_h * H + at_h2] = dU_f_dot;
     // dU_n_dot = (f ⊙ h_prev)ᵀ · dn_sum_dot + (h_prev_dot ⊙ f)ᵀ · dn_sum + (f_dot ⊙ h_prev)ᵀ · dn_sum
-    const Real dU_n_dot = sum_dU_n_dot + sum_dU_n_dot_2 + sum_dU_n_dot_3;
+    const Real dU_n_dot = sum_dU_n_dot;
     dU_n_dot_[at_h * H + at_h2] = dU_n_dot;
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 2, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
     // dW_x_dot_parts = xᵀ · da_dot
-    Real dW_x_dot_parts[2][4][1] = {};
+    Real dW_x_dot_parts[2][4][2] = {};
     add_product<false, false>(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · da
-    Real dW_x_dot_2_parts[2][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
+        for (int own_column = 0; own_column < 2; ++own_column) {
             const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_d < D && at_h < H))
                 continue;
             dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
                 dW_x_dot_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -640,16 +608,10 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_n = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_n += dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
-    Real sum_dW_x_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_f += dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h];
-    Real sum_dW_x_dot_2_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_n += dW_x_dot_2_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h];
     // dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_x_dot_f = sum_dW_x_dot_f + sum_dW_x_dot_2_f;
+    const Real dW_x_dot_f = sum_dW_x_dot_f;
     dW_x_dot_[at_d * 2 * H + at_h] = dW_x_dot_f;
-    const Real dW_x_dot_n = sum_dW_x_dot_n + sum_dW_x_dot_2_n;
+    const Real dW_x_dot_n = sum_dW_x_dot_n;
     dW_x_dot_[at_d * 2 * H + H + at_h] = dW_x_dot_n;
 }
 

@@ -613,7 +613,6 @@ class _Swept:
         self.da = _empty((T, N, 2 * H), dtype)
         self.da_dot = _empty((T, N, 2 * H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, 2 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 2 * H), dtype)
 
 
@@ -656,12 +655,11 @@ def _second(
         swept.da_dot.at(0), W_x.at(0), swept.da.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
+        swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
@@ -1088,13 +1086,13 @@ _KERNELS = {
     "backward_after_dW_x": _Kernel("PPqqq", (256, 1, 1), (256,)),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8, 1), (32,)),
     "backward_after_db": _Kernel("PPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 16), "min_gru_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 32), "min_gru_second.cu"),
     "upward_step": _Kernel("PPPPPPPPqq", (256, 1, 1), (256,), "min_gru_second.cu"),
     "downward_step": _Kernel("PPPPPPPPqq", (256, 1, 1), (256,), "min_gru_second.cu"),
     "downward_after_da": _Kernel("PPPPPPPPPPqq", (256, 1, 1), (256,), "min_gru_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "min_gru_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "min_gru_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "min_gru_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "min_gru_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 32), "min_gru_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "min_gru_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "min_gru_second.cu"),
     "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "min_gru_second.cu"),
 }

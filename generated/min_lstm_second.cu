@@ -150,10 +150,9 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
         Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 3 * H + block * H + at_h]; });
-    // sum_a_dot_2 = x_dot · W_x
-    Real sum_a_dot_2[3][4][1] = {};
+    // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 3 * H + block * H + at_h]; });
     #pragma unroll
@@ -169,11 +168,11 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
             const Real f = f_[at_n * H + at_h];
             const Real i = i_[at_n * H + at_h];
             // a_dot = x · W_x_dot + x_dot · W_x + b_dot
-            const Real a_dot_f = b_dot_f + sum_a_dot[0][own_row][own_column] + sum_a_dot_2[0][own_row][own_column];
+            const Real a_dot_f = b_dot_f + sum_a_dot[0][own_row][own_column];
             a_dot_[at_n * 3 * H + at_h] = a_dot_f;
-            const Real a_dot_i = b_dot_i + sum_a_dot[1][own_row][own_column] + sum_a_dot_2[1][own_row][own_column];
+            const Real a_dot_i = b_dot_i + sum_a_dot[1][own_row][own_column];
             a_dot_[at_n * 3 * H + H + at_h] = a_dot_i;
-            const Real a_dot_n = b_dot_n + sum_a_dot[2][own_row][own_column] + sum_a_dot_2[2][own_row][own_column];
+            const Real a_dot_n = b_dot_n + sum_a_dot[2][own_row][own_column];
             a_dot_[at_n * 3 * H + 2 * H + at_h] = a_dot_n;
             // f_dot = a_dot_f ⊙ f ⊙ (1 − f)
             const Real f_dot = a_dot_f * f * (1 - f);
@@ -319,36 +318,35 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(3 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 3 * H + k]; });
-    // sum_dx_dot_2 = da · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 3 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 3 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 3 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
@@ -359,10 +357,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 3 * H + block * H + at_h]; });
-    // dW_x_dot_2_parts = x_dotᵀ · da
-    Real dW_x_dot_2_parts[3][4][1] = {};
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
     #pragma unroll
@@ -377,18 +374,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
                 dW_x_dot_parts[1][own_row][own_column];
             dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
                 dW_x_dot_parts[2][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] =
-                dW_x_dot_2_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] =
-                dW_x_dot_2_parts[1][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
-                dW_x_dot_2_parts[2][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -404,21 +394,12 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot_n = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot_n += dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
-    Real sum_dW_x_dot_2_f = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_f += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h];
-    Real sum_dW_x_dot_2_i = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_i += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h];
-    Real sum_dW_x_dot_2_n = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2_n += dW_x_dot_2_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h];
     // dW_x_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_x_dot_f = sum_dW_x_dot_f + sum_dW_x_dot_2_f;
+    const Real dW_x_dot_f = sum_dW_x_dot_f;
     dW_x_dot_[at_d * 3 * H + at_h] = dW_x_dot_f;
-    const Real dW_x_dot_i = sum_dW_x_dot_i + sum_dW_x_dot_2_i;
+    const Real dW_x_dot_i = sum_dW_x_dot_i;
     dW_x_dot_[at_d * 3 * H + H + at_h] = dW_x_dot_i;
-    const Real dW_x_dot_n = sum_dW_x_dot_n + sum_dW_x_dot_2_n;
+    const Real dW_x_dot_n = sum_dW_x_dot_n;
     dW_x_dot_[at_d * 3 * H + 2 * H + at_h] = dW_x_dot_n;
 }
 

@@ -1035,7 +1035,6 @@ class _Swept:
         self.da = _empty((T, N, 4 * H), dtype)
         self.da_dot = _empty((T, N, 4 * H), dtype)
         self.dW_dot_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
-        self.dW_dot_2_parts = _empty((_parts(T * N, D * H), D, 4 * H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), 4 * H), dtype)
         self.dw_i_dot_parts = _empty((_parts(T * N, D), D), dtype)
         self.dw_i_dot_2_parts = _empty((_parts(T * N, D), D), dtype)
@@ -1142,11 +1141,11 @@ def _second(
         second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_dot_parts", D, H, parts=swept.dW_dot_parts.shape[0], stream=stream)(
-        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_dot_parts.at(0),
-        swept.dW_dot_2_parts.at(0), D, H, T * N, swept.dW_dot_parts.shape[0]
+        x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_dot_parts.at(0), D, H, T * N,
+        swept.dW_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_dot", D * H, stream=stream)(
-        swept.dW_dot_parts.at(0), swept.dW_dot_2_parts.at(0), second.dW.at(0), D, H, swept.dW_dot_parts.shape[0]
+        swept.dW_dot_parts.at(0), second.dW.at(0), D, H, swept.dW_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
@@ -1635,9 +1634,9 @@ _KERNELS = {
     "downward_step_di": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqq", (256, 1, 1), (256,), "mlstm_second.cu"),
     "downward_after_ds_sum": _Kernel("PPPPPPPPPPPPPPPPq", (256, 1, 1), (256,), "mlstm_second.cu"),
     "downward_after_da": _Kernel("PPPPPPPPPPPPPPPPPPPPPPqq", (256, 1, 1), (256,), "mlstm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPPPPPPPPPqqq", (16, 16, 1), (64, 32), "mlstm_second.cu"),
-    "downward_after_dW_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 16), "mlstm_second.cu"),
-    "downward_after_dW_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "mlstm_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPPPPPPPPPqqq", (16, 16, 1), (64, 64), "mlstm_second.cu"),
+    "downward_after_dW_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "mlstm_second.cu"),
+    "downward_after_dW_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "mlstm_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "mlstm_second.cu"),
     "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "mlstm_second.cu"),
     "downward_after_dw_i_dot_parts": _Kernel("PPPPPPPPPPqqq", (32, 8, 1), (32,), "mlstm_second.cu"),

@@ -174,10 +174,9 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_a_dot(
         Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_dot_[k * 4 * H + block * H + at_h]; });
-    // sum_a_dot_2 = x_dot · W
-    Real sum_a_dot_2[4][4][1] = {};
+    // sum_a_dot += x_dot · W
     add_product<true, false>(
-        Tile(), sum_a_dot_2, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -193,13 +192,13 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_a_dot(
             const Real b_dot_o = (b_dot_ ? b_dot_[3 * H + at_h] : Real(0));
             const Real o = o_[at_n * H + at_h];
             // a_dot = x · W_dot + x_dot · W + b_dot
-            const Real a_dot_q = b_dot_q + sum_a_dot[0][own_row][own_column] + sum_a_dot_2[0][own_row][own_column];
+            const Real a_dot_q = b_dot_q + sum_a_dot[0][own_row][own_column];
             a_dot_[at_n * 4 * H + at_h] = a_dot_q;
-            const Real a_dot_k = b_dot_k + sum_a_dot[1][own_row][own_column] + sum_a_dot_2[1][own_row][own_column];
+            const Real a_dot_k = b_dot_k + sum_a_dot[1][own_row][own_column];
             a_dot_[at_n * 4 * H + H + at_h] = a_dot_k;
-            const Real a_dot_v = b_dot_v + sum_a_dot[2][own_row][own_column] + sum_a_dot_2[2][own_row][own_column];
+            const Real a_dot_v = b_dot_v + sum_a_dot[2][own_row][own_column];
             a_dot_[at_n * 4 * H + 2 * H + at_h] = a_dot_v;
-            const Real a_dot_o = b_dot_o + sum_a_dot[3][own_row][own_column] + sum_a_dot_2[3][own_row][own_column];
+            const Real a_dot_o = b_dot_o + sum_a_dot[3][own_row][own_column];
             a_dot_[at_n * 4 * H + 3 * H + at_h] = a_dot_o;
             // k_dot = a_dot_k / sqrt(H)
             const Real k_dot = a_dot_k / sqrt(Real(H));
@@ -840,24 +839,23 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *w_i_, const Real *ds_sum_dot_, const Real *w_f_, const Real *w_f_dot_, const Real *ds_sum_,
     const Real *w_i_dot_, const Real *da_i_, Real *dx_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = da_dot · Wᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_[at_d * 4 * H + k]; });
-    // sum_dx_dot_2 = da · W_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += da · W_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_dot_[at_d * 4 * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
@@ -872,14 +870,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
             // dx_dot = da_dot · Wᵀ + da_i_dot ⊙ w_i − ds_sum_dot ⊙ w_f − w_f_dot ⊙ ds_sum + w_i_dot ⊙ da_i + da ·
             //     W_dotᵀ
             const Real dx_dot = da_i_dot * w_i - ds_sum_dot * w_f - w_f_dot * ds_sum + w_i_dot * da_i +
-                sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+                sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot_parts(
-    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_dot_parts_,
-    Real *dW_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_dot_parts_, Index D,
+    Index H, Index rows, Index parts)
 {
     using Tile = Tiling<16, 4, 1, 32>;
     __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
@@ -890,10 +888,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot_parts(
         Tile(), dW_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
-    // dW_dot_2_parts = x_dotᵀ · da
-    Real dW_dot_2_parts[4][4][1] = {};
+    // dW_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_dot_2_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     #pragma unroll
@@ -909,18 +906,11 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot_parts(
                 dW_dot_parts[2][own_row][own_column];
             dW_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
                 dW_dot_parts[3][own_row][own_column];
-            dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] = dW_dot_2_parts[0][own_row][own_column];
-            dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h] =
-                dW_dot_2_parts[1][own_row][own_column];
-            dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h] =
-                dW_dot_2_parts[2][own_row][own_column];
-            dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
-                dW_dot_2_parts[3][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot(
-    const Real *dW_dot_parts_, const Real *dW_dot_2_parts_, Real *dW_dot_, Index D, Index H, Index parts)
+    const Real *dW_dot_parts_, Real *dW_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -939,26 +929,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot(
     Real sum_dW_dot_o = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_dot_o += dW_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
-    Real sum_dW_dot_2_q = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_dot_2_q += dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h];
-    Real sum_dW_dot_2_k = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_dot_2_k += dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + H + at_h];
-    Real sum_dW_dot_2_v = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_dot_2_v += dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 2 * H + at_h];
-    Real sum_dW_dot_2_o = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_dot_2_o += dW_dot_2_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h];
     // dW_dot = xᵀ · da_dot + x_dotᵀ · da
-    const Real dW_dot_q = sum_dW_dot_q + sum_dW_dot_2_q;
+    const Real dW_dot_q = sum_dW_dot_q;
     dW_dot_[at_d * 4 * H + at_h] = dW_dot_q;
-    const Real dW_dot_k = sum_dW_dot_k + sum_dW_dot_2_k;
+    const Real dW_dot_k = sum_dW_dot_k;
     dW_dot_[at_d * 4 * H + H + at_h] = dW_dot_k;
-    const Real dW_dot_v = sum_dW_dot_v + sum_dW_dot_2_v;
+    const Real dW_dot_v = sum_dW_dot_v;
     dW_dot_[at_d * 4 * H + 2 * H + at_h] = dW_dot_v;
-    const Real dW_dot_o = sum_dW_dot_o + sum_dW_dot_2_o;
+    const Real dW_dot_o = sum_dW_dot_o;
     dW_dot_[at_d * 4 * H + 3 * H + at_h] = dW_dot_o;
 }
 

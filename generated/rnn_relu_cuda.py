@@ -632,9 +632,7 @@ class _Swept:
         self.dh_sum = _empty((T, N, H), dtype)
         self.dh_sum_dot = _empty((T, N, H), dtype)
         self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, H), dtype)
-        self.dW_x_dot_2_parts = _empty((_parts(T * N, D * H), D, H), dtype)
         self.dW_h_dot_parts = _empty((_parts(T * N, H * H), H, H), dtype)
-        self.dW_h_dot_2_parts = _empty((_parts(T * N, H * H), H, H), dtype)
         self.db_dot_parts = _empty((_parts(T * N, H), H), dtype)
 
 
@@ -676,20 +674,18 @@ def _second(
         swept.dh_sum_dot.at(0), W_x.at(0), swept.dh_sum.at(0), W_x_dot.at(0), second.dx.at(0), D, H, T * N
     )
     gpu.prepare("downward_after_dW_x_dot_parts", D, H, parts=swept.dW_x_dot_parts.shape[0], stream=stream)(
-        x_dot.at(0), swept.dh_sum.at(0), x.at(0), swept.dh_sum_dot.at(0), swept.dW_x_dot_parts.at(0),
-        swept.dW_x_dot_2_parts.at(0), D, H, T * N, swept.dW_x_dot_parts.shape[0]
+        x_dot.at(0), swept.dh_sum.at(0), x.at(0), swept.dh_sum_dot.at(0), swept.dW_x_dot_parts.at(0), D, H,
+        T * N, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), swept.dW_x_dot_2_parts.at(0), second.dW_x.at(0), D, H,
-        swept.dW_x_dot_parts.shape[0]
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot_parts", H, H, parts=swept.dW_h_dot_parts.shape[0], stream=stream)(
         moved.h_dot.at(0), swept.dh_sum.at(0), tape.h.at(0), swept.dh_sum_dot.at(0), swept.dW_h_dot_parts.at(0),
-        swept.dW_h_dot_2_parts.at(0), H, T * N, swept.dW_h_dot_parts.shape[0]
+        H, T * N, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_dW_h_dot", H * H, stream=stream)(
-        swept.dW_h_dot_parts.at(0), swept.dW_h_dot_2_parts.at(0), second.dW_h.at(0), H,
-        swept.dW_h_dot_parts.shape[0]
+        swept.dW_h_dot_parts.at(0), second.dW_h.at(0), H, swept.dW_h_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.dh_sum_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
@@ -1120,15 +1116,15 @@ _KERNELS = {
     "backward_after_dW_h": _Kernel("PPqq", (256, 1, 1), (256,)),
     "backward_after_db_parts": _Kernel("PPqqq", (32, 8, 1), (32,)),
     "backward_after_db": _Kernel("PPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 16), "rnn_relu_second.cu"),
+    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16, 1), (64, 64), "rnn_relu_second.cu"),
     "upward_step": _Kernel("PPPPPPqq", (16, 8, 1), (16, 16), "rnn_relu_second.cu"),
     "downward_step": _Kernel("PPPPPPPPPqqi", (16, 8, 1), (16, 16), "rnn_relu_second.cu"),
     "downward_start": _Kernel("PPPPPqq", (16, 8, 1), (16, 16), "rnn_relu_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 32), "rnn_relu_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPqqqq", (16, 16, 1), (64, 32), "rnn_relu_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPqqq", (256, 1, 1), (256,), "rnn_relu_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPqqq", (16, 16, 1), (64, 32), "rnn_relu_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPqq", (256, 1, 1), (256,), "rnn_relu_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "rnn_relu_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 64), "rnn_relu_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "rnn_relu_second.cu"),
+    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "rnn_relu_second.cu"),
+    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1, 1), (256,), "rnn_relu_second.cu"),
     "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "rnn_relu_second.cu"),
     "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "rnn_relu_second.cu"),
 }

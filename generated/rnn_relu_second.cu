@@ -138,38 +138,35 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *x_dot_, const Real *W_x_, const Real *x_, const Real *W_x_dot_, const Real *h_prev_,
     const Real *W_h_dot_, const Real *b_dot_, Real *h_sum_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_h_sum_dot_before = x_dot · W_x
-    Real sum_h_sum_dot_before[1][4][1] = {};
+    Real sum_h_sum_dot_before[1][4][4] = {};
     add_product<true, false>(
         Tile(), sum_h_sum_dot_before, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * H + at_h]; });
-    // sum_h_sum_dot_before_2 = x · W_x_dot
-    Real sum_h_sum_dot_before_2[1][4][1] = {};
+    // sum_h_sum_dot_before += x · W_x_dot
     add_product<true, false>(
-        Tile(), sum_h_sum_dot_before_2, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_h_sum_dot_before, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * H + at_h]; });
-    // sum_h_sum_dot_before_3 = h_prev · W_h_dot
-    Real sum_h_sum_dot_before_3[1][4][1] = {};
+    // sum_h_sum_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_h_sum_dot_before_3, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_h_sum_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * H + at_h]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_n < rows && at_h < H))
                 continue;
             const Real b_dot = (b_dot_ ? b_dot_[at_h] : Real(0));
             // h_sum_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
             //     other step
-            const Real h_sum_dot_before = b_dot + sum_h_sum_dot_before[0][own_row][own_column] +
-                sum_h_sum_dot_before_2[0][own_row][own_column] + sum_h_sum_dot_before_3[0][own_row][own_column];
+            const Real h_sum_dot_before = b_dot + sum_h_sum_dot_before[0][own_row][own_column];
             h_sum_dot_[at_n * H + at_h] = h_sum_dot_before;
         }
 }
@@ -227,10 +224,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
         Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : H),
         [=](Index at_n, Index k) { return dh_sum_dot_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * H + k]; });
-    // sum_dh_prev_dot_2_after = dh_sum_after · W_h_dotᵀ
-    Real sum_dh_prev_dot_2_after[1][2][1] = {};
+    // sum_dh_prev_dot_after += dh_sum_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? H : 0),
+        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? H : 0),
         [=](Index at_n, Index k) { return dh_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * H + k]; });
     #pragma unroll
@@ -246,8 +242,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
             // d_next_h = dh_prev of step t + 1 + dh[t]
             const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_given;
             // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] +
-                sum_dh_prev_dot_2_after[0][own_row][own_column] + dh_dot_given;
+            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_dot_given;
             // dh_sum = d_next_h ⊙ step(h_sum)
             const Real dh_sum = d_next_h * step(h_sum);
             dh_sum_[at_n * H + at_h] = dh_sum;
@@ -271,10 +266,9 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
         Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(H),
         [=](Index at_n, Index k) { return dh_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * H + k]; });
-    // sum_dh_prev_dot_2 = dh_sum · W_h_dotᵀ
-    Real sum_dh_prev_dot_2[1][2][1] = {};
+    // sum_dh_prev_dot += dh_sum · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_2, left_tile, right_tile, N, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dh_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * H + k]; });
     #pragma unroll
@@ -285,8 +279,7 @@ extern "C" __global__ void __launch_bounds__(128) downward_start(
             if (!(at_n < N && at_h < H))
                 continue;
             // dh_prev_dot = dh_sum_dot · W_hᵀ + dh_sum · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] +
-                sum_dh_prev_dot_2[0][own_row][own_column];
+            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column];
             dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
         }
 }
@@ -297,67 +290,63 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *dh_sum_dot_, const Real *W_x_, const Real *dh_sum_, const Real *W_x_dot_, Real *dx_dot_,
     Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     // sum_dx_dot = dh_sum_dot · W_xᵀ
-    Real sum_dx_dot[1][4][2] = {};
+    Real sum_dx_dot[1][4][4] = {};
     add_product<true, true>(
         Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(H),
         [=](Index at_n, Index k) { return dh_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * H + k]; });
-    // sum_dx_dot_2 = dh_sum · W_x_dotᵀ
-    Real sum_dx_dot_2[1][4][2] = {};
+    // sum_dx_dot += dh_sum · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot_2, left_tile, right_tile, rows, D, Part(W_x_dot_ ? H : 0),
+        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dh_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * H + k]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = dh_sum_dot · W_xᵀ + dh_sum · W_x_dotᵀ
-            const Real dx_dot = sum_dx_dot[0][own_row][own_column] + sum_dx_dot_2[0][own_row][own_column];
+            const Real dx_dot = sum_dx_dot[0][own_row][own_column];
             dx_dot_[at_n * D + at_d] = dx_dot;
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     const Real *x_dot_, const Real *dh_sum_, const Real *x_, const Real *dh_sum_dot_, Real *dW_x_dot_parts_,
-    Real *dW_x_dot_2_parts_, Index D, Index H, Index rows, Index parts)
+    Index D, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
     // dW_x_dot_parts = x_dotᵀ · dh_sum
-    Real dW_x_dot_parts[1][4][2] = {};
+    Real dW_x_dot_parts[1][4][4] = {};
     add_product<false, false>(
         Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_[k * H + at_h]; });
-    // dW_x_dot_2_parts = xᵀ · dh_sum_dot
-    Real dW_x_dot_2_parts[1][4][2] = {};
+    // dW_x_dot_parts += xᵀ · dh_sum_dot
     add_product<false, false>(
-        Tile(), dW_x_dot_2_parts, left_tile, right_tile, D, H, Part(rows, parts),
+        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_dot_[k * H + at_h]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
             if (!(at_d < D && at_h < H))
                 continue;
             dW_x_dot_parts_[at_parts * D * H + at_d * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
-            dW_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h] = dW_x_dot_2_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
-    const Real *dW_x_dot_parts_, const Real *dW_x_dot_2_parts_, Real *dW_x_dot_, Index D, Index H,
-    Index parts)
+    const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D * H))
@@ -367,47 +356,42 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     Real sum_dW_x_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_x_dot += dW_x_dot_parts_[at_parts * D * H + at_d * H + at_h];
-    Real sum_dW_x_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_x_dot_2 += dW_x_dot_2_parts_[at_parts * D * H + at_d * H + at_h];
     // dW_x_dot = xᵀ · dh_sum_dot + x_dotᵀ · dh_sum
-    const Real dW_x_dot = sum_dW_x_dot + sum_dW_x_dot_2;
+    const Real dW_x_dot = sum_dW_x_dot;
     dW_x_dot_[at_d * H + at_h] = dW_x_dot;
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     const Real *h_prev_dot_, const Real *dh_sum_, const Real *h_prev_, const Real *dh_sum_dot_,
-    Real *dW_h_dot_parts_, Real *dW_h_dot_2_parts_, Index H, Index rows, Index parts)
+    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<16, 4, 4, 32>;
+    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
     const Index at_parts = blockIdx.z;
     // dW_h_dot_parts = h_prev_dotᵀ · dh_sum
-    Real dW_h_dot_parts[1][4][2] = {};
+    Real dW_h_dot_parts[1][4][4] = {};
     add_product<false, false>(
         Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dh_sum_[k * H + at_h2]; });
-    // dW_h_dot_2_parts = h_prevᵀ · dh_sum_dot
-    Real dW_h_dot_2_parts[1][4][2] = {};
+    // dW_h_dot_parts += h_prevᵀ · dh_sum_dot
     add_product<false, false>(
-        Tile(), dW_h_dot_2_parts, left_tile, right_tile, H, H, Part(rows, parts),
+        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dh_sum_dot_[k * H + at_h2]; });
     #pragma unroll
     for (int own_row = 0; own_row < 4; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
+        for (int own_column = 0; own_column < 4; ++own_column) {
             const Index at_h = Tile::row(own_row), at_h2 = Tile::column(own_column);
             if (!(at_h < H && at_h2 < H))
                 continue;
             dW_h_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dW_h_dot_parts[0][own_row][own_column];
-            dW_h_dot_2_parts_[at_parts * H * H + at_h * H + at_h2] = dW_h_dot_2_parts[0][own_row][own_column];
         }
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
-    const Real *dW_h_dot_parts_, const Real *dW_h_dot_2_parts_, Real *dW_h_dot_, Index H, Index parts)
+    const Real *dW_h_dot_parts_, Real *dW_h_dot_, Index H, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < H * H))
@@ -417,11 +401,8 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     Real sum_dW_h_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dW_h_dot += dW_h_dot_parts_[at_parts * H * H + at_h * H + at_h2];
-    Real sum_dW_h_dot_2 = 0;
-    for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dW_h_dot_2 += dW_h_dot_2_parts_[at_parts * H * H + at_h * H + at_h2];
     // dW_h_dot = h_prevᵀ · dh_sum_dot + h_prev_dotᵀ · dh_sum
-    const Real dW_h_dot = sum_dW_h_dot + sum_dW_h_dot_2;
+    const Real dW_h_dot = sum_dW_h_dot;
     dW_h_dot_[at_h * H + at_h2] = dW_h_dot;
 }
 

@@ -70,8 +70,8 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
 
 def reads(one: Equation | Sum) -> list[Entry]:
     """The entries on the right side, in a stable order."""
-    expr: Expr = one.body if isinstance(one, Sum) else one.value
-    return sorted(expr.atoms(Entry), key=str)
+    parts: list[Expr] = [part.body for part in one.all] if isinstance(one, Sum) else [one.value]
+    return sorted({entry for part in parts for entry in part.atoms(Entry)}, key=str)
 
 
 def same_point(entry: Entry, user: Equation | Sum, produced: Mapping[str, Equation | Sum]) -> bool:

@@ -11,7 +11,7 @@ from textwrap import wrap
 from sympy import Mul
 
 from derive.emit.cuda.addresses import entry, unravel, variable
-from derive.emit.cuda.contractions import BLOCK, DEPTH, Fetch, Product, operand, operands, product, sum_text
+from derive.emit.cuda.contractions import BLOCK, DEPTH, Fetch, Product, operand, product, sum_text
 from derive.emit.cuda.expressions import scalar
 from derive.emit.cuda.memory import Located, Place
 from derive.emit.cuda.names import spelled
@@ -21,6 +21,7 @@ from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
 from derive.index import Entry, Index, Stack
 from derive.matrix import Form, Group, matrix_form
+from derive.plan.products import operands
 from derive.plan.rotation import AFTER
 from derive.plan.stages import Stage
 from derive.plan.sums import PARTS, Sum, block_index
@@ -95,13 +96,14 @@ class _Builder:
     def build(self) -> Kernel:
         arrays = self.memory
         self.ends = Ends(self.phase)
-        found = {one.name: operands(one, arrays) for one in self.stage.sums}
+        found = {one.name: operands(one) for one in self.stage.sums}
         self.tiled = {name for name, split in found.items() if split is not None}
         kind = "tiled" if self.tiled else "totals" if self.stage.parts else "pointwise"
         products = [
-            product(one, split, self._bound(one), arrays, self._fetcher(one))
+            product(part, split, self._bound(part), arrays, self._fetcher(part), added=position > 0)
             for one in self.stage.sums
-            if (split := found[one.name]) is not None
+            for position, part in enumerate(one.all)
+            if (split := operands(part)) is not None
         ]
         self.variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
         totals = [self._total(one) for one in self.stage.sums] if kind == "totals" else []
@@ -119,7 +121,7 @@ class _Builder:
             sizes=sizes,
             extent=extent,
             in_parts=self.stage.parts,
-            tile=tile_for([one.groups for one in products], self.phase.every_step) if products else None,
+            tile=tile_for([p.groups for p in products if not p.added], self.phase.every_step) if products else None,
             products=tuple(products),
             totals=tuple(totals),
             at=at,

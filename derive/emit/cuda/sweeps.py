@@ -6,7 +6,7 @@ like that of the backward pass alone. What may be missing is a null pointer, whi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,11 +24,12 @@ from derive.emit.cuda.phases import (
     stored,
     with_begun,
 )
+from derive.plan.products import joined
 from derive.plan.rotation import AFTER, GIVEN, Handed, Rotation, rotate
-from derive.plan.stages import stages
-from derive.plan.sums import in_parts, name_sums
+from derive.plan.stages import Stage, stages
+from derive.plan.sums import Sum, in_parts, name_sums
 from derive.plan.tangents import Carry, Sweep, Tangents
-from derive.program import Array
+from derive.program import Array, Equation
 
 MOVED, SWEPT, SECOND = "moved", "swept", "second"
 """What holds the arrays of the upward sweep, those of the downward sweep, and its results."""
@@ -50,10 +51,14 @@ class Upward:
         sweep = self.sweep
         kept = {carry.leaves: carry.arrives for carry in sweep.carries}
         return (
-            Phase("upward_before", False, tuple(stages(begun((*sweep.constant, *sweep.before), sweep.begun)))),
-            Phase("upward_step", True, tuple(stages(completed(sweep.loop, sweep.begun))), kept),
-            Phase("upward_after", False, tuple(stages(name_sums(sweep.after)))),
+            Phase("upward_before", False, self.stages(begun((*sweep.constant, *sweep.before), sweep.begun))),
+            Phase("upward_step", True, self.stages(completed(sweep.loop, sweep.begun)), kept),
+            Phase("upward_after", False, self.stages(name_sums(sweep.after))),
         )
+
+    def stages(self, equations: Sequence[Equation | Sum]) -> tuple[Stage, ...]:
+        """Equations of a phase, with products added up as one, and in parts what is summed over all rows."""
+        return tuple(stages(in_parts(joined(equations, self.batch), self.batch)))
 
     @property
     def batch(self) -> str:
@@ -143,13 +148,12 @@ class Downward:
     @cached_property
     def phases(self) -> tuple[Phase, Phase, Phase, Phase]:
         sweep, rotation = self.sweep, self.rotation
-        last = last_of(rotation.arrivals)
-        after = in_parts(name_sums(sweep.after), self.batch)
+        staged, last = self.upward.stages, last_of(rotation.arrivals)
         return (
-            Phase("downward_before", False, tuple(stages(begun((*sweep.constant, *sweep.before), sweep.begun)))),
-            Phase("downward_step", True, tuple(stages(rotation.turn)), last=last),
-            Phase("downward_start", True, tuple(stages(rotation.rest))),
-            Phase("downward_after", False, tuple(stages(after))),
+            Phase("downward_before", False, staged(begun((*sweep.constant, *sweep.before), sweep.begun))),
+            Phase("downward_step", True, staged(rotation.turn), last=last),
+            Phase("downward_start", True, staged(rotation.rest)),
+            Phase("downward_after", False, staged(name_sums(sweep.after))),
         )
 
     @property
