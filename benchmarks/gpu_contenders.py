@@ -11,6 +11,7 @@ import numpy as np
 
 from generated import lstm_cuda
 
+from . import step_product
 from .contenders import Torch, torch_installed
 from .problem import Problem, Results, Size, make_problem
 
@@ -73,6 +74,10 @@ class Generated(_OnDevice):
 class OwnProducts(_OnDevice):
     """The matrix products alone, by the generated module's kernels for products."""
 
+    def __init__(self, size: Size) -> None:
+        super().__init__(size)
+        self.step = step_product.prepare(size.N, size.H)
+
     def forward(self) -> None:
         """x · W_x for all steps, then h · W_h for each."""
         size, rows = self.size, self.size.T * self.size.N
@@ -80,9 +85,8 @@ class OwnProducts(_OnDevice):
         gates, da = self.workspace.tape.gates, self.workspace.buffers.da
         gpu = lstm_cuda._gpu(DTYPE)
         gpu.prepare("forward_before", rows, size.H)(x, W_x, gates.at(0), size.D, size.H, rows)
-        step = gpu.prepare("forward_before", size.N, size.H)
         for t in range(size.T):
-            step(h + t * size.N * size.H * DTYPE.itemsize, W_h, da.at(t), size.H, size.H, size.N)
+            self.step(h + t * size.N * size.H * DTYPE.itemsize, W_h, da.at(t))
 
     def _addresses(self) -> tuple[int, int, int, int]:
         """Of x, W_x, W_h and h, for which any (T, N, H) array does: the cotangent is there."""

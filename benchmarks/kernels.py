@@ -20,6 +20,7 @@ from pathlib import Path
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 REALS = ("float", "double")
+SLICES = {"float": 16, "double": 8}  # as the kernels count them
 
 # Of local memory: the compiler's own choice, to have more threads at a time, and no array of a thread's sums.
 FEW_WORDS = 128
@@ -79,9 +80,10 @@ def compile_kernels(nvcc: str, source: Path, architecture: str, real: str) -> It
         cubin = Path(folder, "kernels.cubin")
         said = _run(nvcc, *_options(real, architecture), "-Xptxas", "-v", "-cubin", "-o", str(cubin), str(source))
     for name, local, registers, shared in _resources(said):
-        bounds = re.search(rf"__launch_bounds__\((\d+)\) {name}\(", text)
+        bounds = re.search(rf"__launch_bounds__\((\d+)( \* SLICES)?\) {name}\(", text)
         assert bounds is not None
-        yield Compiled(name, architecture, real, int(bounds.group(1)), registers, shared, local)
+        threads = int(bounds.group(1)) * (SLICES[real] if bounds.group(2) else 1)
+        yield Compiled(name, architecture, real, threads, registers, shared, local)
 
 
 def check_doubles(nvcc: str, source: Path) -> None:

@@ -76,11 +76,13 @@ def measure(
 ) -> list[Measurement]:
     """Time these contenders; `advance` is called after every turn, `plan.rounds` times for each contender."""
     with checked_workers(size, names, module) as (workers, errors):
-        rounds = [_round(workers, plan, number, advance) for number in range(plan.rounds)]
+        rounds = [one_round(workers, plan, number, advance) for number in range(plan.rounds)]
         return [_summary(worker, rounds, errors.get(worker.name)) for worker in workers]
 
 
-def _round(workers: Sequence[Worker], plan: Plan, number: int, advance: Callable[[], None]) -> dict[str, list[float]]:
+def one_round(
+    workers: Sequence[Worker], plan: Plan, number: int, advance: Callable[[], None]
+) -> dict[str, list[float]]:
     """One turn of each, every other round backwards, so that no one always follows the same neighbour."""
     timings = {}
     for worker in workers[:: -1 if number % 2 else 1]:

@@ -10,13 +10,16 @@ import contextlib
 import multiprocessing
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from . import memory
 from .contenders import CONTENDERS, Contender
-from .problem import Results, Size, make_problem
+from .problem import Problem, Results, Size, make_problem
+
+Kind = Callable[[Problem, str], Contender]
 
 
 class WorkerError(Exception):
@@ -52,10 +55,10 @@ def _timings(contender: Contender, repetitions: int) -> list[float]:
     return [_timed(contender) for _ in range(repetitions)]
 
 
-def _serve(connection: Connection, name: str, size: Size, module: str) -> None:
+def _serve(connection: Connection, name: str, kind: Kind, size: Size, module: str) -> None:
     """The worker's life: a first run, then timings on request until None comes."""
     try:
-        contender = CONTENDERS[name](make_problem(size), module)
+        contender = kind(make_problem(size), module)
         connection.send(_first_run(contender))
         while (repetitions := connection.recv()) is not None:
             connection.send(_timings(contender, repetitions))
@@ -68,12 +71,12 @@ def _serve(connection: Connection, name: str, size: Size, module: str) -> None:
 class Worker:
     """The parent's end of one contender's process."""
 
-    def __init__(self, name: str, size: Size, module: str) -> None:
+    def __init__(self, name: str, size: Size, module: str, kinds: Mapping[str, Kind] = CONTENDERS) -> None:
         # A forked child would inherit the parent's BLAS in mid-flight; a spawned one starts afresh.
         context = multiprocessing.get_context("spawn")
         self.name = name
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, name, size, module), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, name, kinds[name], size, module), daemon=True)
         self.process.start()
         theirs.close()
         first = self._receive()

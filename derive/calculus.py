@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 
-from sympy import Add, Expr, Function, KroneckerDelta, Mul, S
+from sympy import Add, Expr, Function, Mul, S
 
 from derive.errors import CellError
-from derive.index import Entry, Index, Sigma, entries, free_indices, fresh, rename_bound, substitute
+from derive.index import Entry, Index, KroneckerDelta, Sigma, entries, free_indices, fresh, rename_bound, substitute
 from derive.normal import Term, use_deltas
 from derive.program import Array, Equation, Program, tidy
 

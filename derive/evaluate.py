@@ -11,12 +11,12 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from sympy import Add, Dummy, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow
+from sympy import Add, Dummy, Expr, Function, Integer, Mul, Number, Pow
 from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
 from derive.functions import FUNCTIONS, PRIME
-from derive.index import Dim, Entry, Index, Sigma
+from derive.index import Dim, Entry, Index, KroneckerDelta, Sigma
 from derive.program import Array, Program
 
 Sizes = Mapping[Dim, int]

@@ -7,10 +7,11 @@ An array entry is ``Entry("x", n, d)``, printed x[n, d]. A missing index broadca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Any, TypeAlias
 
-from sympy import Basic, Expr, Integer, KroneckerDelta, Mul, S, Symbol, sympify
+from sympy import Basic, Expr, Integer, Mul, S, Symbol, sympify
 
 from derive.errors import CellError
 
@@ -86,6 +87,36 @@ def fresh(dim: Dim) -> Index:
     return Index(f"{dim}#{next(_serial)}", dim)
 
 
+class KroneckerDelta(Expr):  # type: ignore[misc]
+    """1 where two indices are equal, else 0.
+
+    SymPy's own asks the assumptions about their difference, which takes most of the time of a derivation; two of our
+    indices are equal if they are the same, and known to differ if they are different numbers.
+    """
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, one: Expr, other: Expr) -> Expr:
+        one, other = sympify(one), sympify(other)
+        if one == other:
+            return S.One
+        if isinstance(one, Integer) and isinstance(other, Integer):
+            return S.Zero
+        return Basic.__new__(cls, *sorted((one, other), key=_delta_order))
+
+    def _eval_derivative(self, wrt: Basic) -> Expr:  # noqa: ARG002 (SymPy passes it)
+        return S.Zero
+
+    def _eval_power(self, exponent: Expr) -> Expr | None:
+        return self if exponent.is_positive else None
+
+
+def _delta_order(index: Expr) -> tuple[bool, str]:
+    """Numbers stand first."""
+    return not isinstance(index, Integer), str(index)
+
+
 class Entry(Expr):  # type: ignore[misc]
     """One entry of a named array: the array's name and one index per dimension (none for a scalar).
 
@@ -158,9 +189,10 @@ class Sigma(Expr):  # type: ignore[misc]
         return f"Σ_{{{','.join(map(str, self.indices))}}} {printer._print(self.body)}"
 
 
-def entries(expr: Expr) -> list[Entry]:
+@lru_cache(maxsize=1 << 14)  # plans ask for the same ones over and over
+def entries(expr: Expr) -> tuple[Entry, ...]:
     """All array entries in an expression, in a stable order."""
-    return sorted(expr.atoms(Entry), key=str)
+    return tuple(sorted(expr.atoms(Entry), key=str))
 
 
 def free_indices(expr: Expr) -> list[Index]:

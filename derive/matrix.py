@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
-from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow, S
+from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, Sigma, Stack
+from derive.index import Entry, Index, KroneckerDelta, Sigma, Stack, entries
 from derive.program import Array, Equation, Role
 
 Group = tuple[Index, ...]
@@ -196,6 +197,10 @@ class _Writer:
         raise HandgradError(f"no matrix notation for {expr}")
 
     def _contraction(self, total: Sigma, groups: tuple[Group, ...]) -> Form:
+        idle = [index.dim for index in total.indices if index not in total.body.free_symbols]
+        if idle:
+            left = [index for index in total.indices if index in total.body.free_symbols]
+            return self.write(Mul(*idle, Sigma(total.body, *left)), groups)
         factors = _ordered(Mul.make_args(total.body), self.program)
         summed = self._summed_groups(total)
         flat = {index for group in summed for index in group}
@@ -288,11 +293,17 @@ def _ordered_terms(total: Add, program: Quantities) -> list[Expr]:
 
 
 def _arrays(expr: Expr, program: Quantities) -> list[Array]:
-    return [program.arrays[entry.name] for entry in expr.atoms(Entry)]
+    return [program.arrays[entry.name] for entry in entries(expr)]
 
 
 def _place(array: Array, program: Quantities) -> int:
-    return list(program.arrays).index(array.name)
+    return _places(tuple(program.arrays))[array.name]
+
+
+@lru_cache
+def _places(names: tuple[str, ...]) -> dict[str, int]:
+    """The arrays of a program numbered in order."""
+    return {name: place for place, name in enumerate(names)}
 
 
 _RANKS: Mapping[Role, int] = {"cotangent": 1, "tangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import groupby, permutations, product
 from math import prod
 
-from sympy import Add, Expr, Function, Integer, KroneckerDelta, Mul, Number, Pow, S
+from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, Sigma, fresh, rename_bound
+from derive.index import Entry, Index, KroneckerDelta, Sigma, fresh, rename_bound
 
 LARGEST = 20_000  # terms; beyond it distributing is the wrong tool
 _MOST_ORDERS = 5_040  # orders of indistinguishable summation indices that are tried

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, TypeAlias
 
-from sympy import Expr, Integer, KroneckerDelta, Symbol, SympifyError, sympify
+from sympy import Expr, Integer, Symbol, SympifyError, sympify
 
 from derive.errors import ShapeError
-from derive.index import Dim, Entry, Index, Joined, Sigma, Stack, fresh, substitute
+from derive.index import Dim, Entry, Index, Joined, KroneckerDelta, Sigma, Stack, fresh, substitute
 
 Size: TypeAlias = Symbol | Stack
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sympy import Expr
 
 from derive.calculus import default_outputs, vjp
@@ -9,6 +11,7 @@ from derive.index import Entry
 from derive.program import Array, Equation, Program
 
 NEXT = "_next"  # c_next is c at step t + 1
+SHARE = "_share"  # dW_share is what step t alone gives to dW
 
 
 def two_steps(cell: Program) -> Program:
@@ -41,3 +44,26 @@ def backward_through_time(cell: Program, direct: bool = True) -> Program:
     states = {state.next for state in cell.having("state")}
     read = [name for name in program.outputs if direct or name not in states]
     return vjp(program, outputs=read)
+
+
+def shares(cell: Program) -> Program:
+    """The derivative of two steps, with what step t alone gives to each parameter's gradient."""
+    own = {array.name: Array(array.name + SHARE, array.sizes) for array in cell.having("parameter")}
+
+    def renamed(expr: Expr, names: dict[str, str]) -> Expr:
+        return expr.xreplace({e: Entry(names[e.name], *e.indices) for e in expr.atoms(Entry) if e.name in names})
+
+    program = two_steps(cell)
+    first = {equation.name for equation in cell.equations}
+    apart = {name: array.name for name, array in own.items()}
+    equations = [
+        replace(equation, value=renamed(equation.value, apart)) if equation.name in first else equation
+        for equation in program.equations
+    ]
+    copies = [Equation(array, Entry(name, *array.indices)) for name, array in own.items()]
+    derived = vjp(replace(program, equations=(*copies, *equations)))
+    # They have told the two steps apart; from now on a parameter is a parameter.
+    together = {array.name: name for name, array in own.items()}
+    kept = (equation for equation in derived.equations if equation.name not in together)
+    joined = tuple(replace(equation, value=renamed(equation.value, together)) for equation in kept)
+    return replace(derived, equations=joined)

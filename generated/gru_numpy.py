@@ -195,7 +195,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.gates = np.empty((T, 2, N, H), dtype)  # r, z
         self.n = np.empty((T, N, H), dtype)
         self.h = np.empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
@@ -621,7 +622,18 @@ def jvp(
     U_x_dot = _tangent("U_x_dot", U_x_dot, ((1, "D"), (1, "H")), sizes, dtype)
     U_h_dot = _tangent("U_h_dot", U_h_dot, ((1, "H"), (1, "H")), sizes, dtype)
     e_dot = _tangent("e_dot", e_dot, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot, U_x_dot, U_h_dot, e_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        U_x_dot,
+        U_h_dot,
+        e_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -641,8 +653,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -672,10 +685,34 @@ def hvp(
     U_h_dot = _tangent("U_h_dot", U_h_dot, ((1, "H"), (1, "H")), sizes, dtype)
     e_dot = _tangent("e_dot", e_dot, ((1, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, W_h_dot, b_dot, U_x_dot, U_h_dot, e_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot, U_x_dot, U_h_dot, e_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        U_x_dot,
+        U_h_dot,
+        e_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        U_x_dot,
+        U_h_dot,
+        e_dot,
+    )
     return _second(
         cache,
         moved,
@@ -703,10 +740,10 @@ def backward_backward(
     ddU_h: Array | None = None,
     dde: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -735,7 +772,18 @@ def backward_backward(
     U_x_dot = _tangent("ddU_x", ddU_x, ((1, "D"), (1, "H")), sizes, dtype)
     U_h_dot = _tangent("ddU_h", ddU_h, ((1, "H"), (1, "H")), sizes, dtype)
     e_dot = _tangent("dde", dde, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot, U_x_dot, U_h_dot, e_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        U_x_dot,
+        U_h_dot,
+        e_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -800,8 +848,8 @@ def _tangents(
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
         tmp_rows_3 = tmp_rows_3_chunk[:count]
-        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
-        #     step
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
+        # other step
         copyto(a_dot, 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
@@ -814,8 +862,8 @@ def _tangents(
         if x_dot is not None:
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
-        # n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x + (h_prev_dot ⊙
-        #     r) · U_h + e_dot, what waits for no other step
+        # n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x +
+        # (h_prev_dot ⊙ r) · U_h + e_dot, what waits for no other step
         copyto(n_sum_dot, 0)
         if U_h_dot is not None:
             multiply(tape.gates[:, 0][steps], tape.h[:-1][steps], out=tmp_rows_3)
@@ -872,8 +920,8 @@ def _tangents(
             subtract(1, z, out=z_dot)
             multiply(z_dot, a_dot_z, out=z_dot)
             multiply(z_dot, z, out=z_dot)
-            # n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x + (h_prev_dot ⊙
-            #     r) · U_h + e_dot
+            # n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x +
+            # (h_prev_dot ⊙ r) · U_h + e_dot
             multiply(r_dot, h_prev, out=tmp_3)
             matmul(tmp_3, U_h, out=tmp_2)
             add(n_sum_dot, tmp_2, out=n_sum_dot)
@@ -884,7 +932,7 @@ def _tangents(
             multiply(n, n, out=n_dot)
             subtract(1, n_dot, out=n_dot)
             multiply(n_dot, n_sum_dot, out=n_dot)
-            # h_dot = z_dot ⊙ h_prev + h_prev_dot ⊙ z + n_dot ⊙ (1 − z) − z_dot ⊙ n
+            # h_dot = z_dot ⊙ (h_prev − n) + h_prev_dot ⊙ z + n_dot ⊙ (1 − z)
             subtract(h_prev, n, out=h_dot)
             multiply(h_dot, z_dot, out=h_dot)
             multiply(h_prev_dot, z, out=tmp_2)
@@ -1068,7 +1116,7 @@ def _second(
             multiply(tmp, n_dot, out=tmp)
             multiply(tmp, n, out=tmp)
             subtract(dn_sum_dot, tmp, out=dn_sum_dot)
-            # dz_dot = d_next_h_dot ⊙ h_prev + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot − d_next_h_dot ⊙ n
+            # dz_dot = d_next_h_dot ⊙ (h_prev − n) + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot
             subtract(h_prev, n, out=dz_dot)
             multiply(dz_dot, d_next_h_dot, out=dz_dot)
             multiply(d_next_h, h_prev_dot, out=tmp)
@@ -1102,8 +1150,8 @@ def _second(
             multiply(tmp, dz, out=tmp)
             multiply(tmp, z_dot, out=tmp)
             add(da_dot_z, tmp, out=da_dot_z)
-            # dh_prev_dot = da_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dr_sum_dot ⊙ r + dr_sum ⊙ r_dot + da
-            #     · W_h_dotᵀ
+            # dh_prev_dot = da_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dr_sum_dot ⊙ r + dr_sum ⊙ r_dot
+            # + da · W_h_dotᵀ
             matmul(da_dot, W_h.T, out=dh_prev_dot)
             multiply(d_next_h, z_dot, out=tmp)
             add(dh_prev_dot, tmp, out=dh_prev_dot)

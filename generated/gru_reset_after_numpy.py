@@ -200,7 +200,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.q = np.empty((T, 3, N, H), dtype)
         self.r = np.empty((T, N, H), dtype)
         self.z = np.empty((T, N, H), dtype)
@@ -613,7 +614,16 @@ def jvp(
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (3, "H")), sizes, dtype)
     b_x_dot = _tangent("b_x_dot", b_x_dot, ((3, "H"),), sizes, dtype)
     b_h_dot = _tangent("b_h_dot", b_h_dot, ((3, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, W_h_dot, b_x_dot, b_h_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_x_dot,
+        b_h_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -631,8 +641,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -658,10 +669,30 @@ def hvp(
     b_x_dot = _tangent("b_x_dot", b_x_dot, ((3, "H"),), sizes, dtype)
     b_h_dot = _tangent("b_h_dot", b_h_dot, ((3, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, W_h_dot, b_x_dot, b_h_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_x_dot, b_h_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_x_dot,
+        b_h_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_x_dot,
+        b_h_dot,
+    )
     return _second(
         cache,
         moved,
@@ -685,10 +716,10 @@ def backward_backward(
     ddb_x: Array | None = None,
     ddb_h: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -713,7 +744,16 @@ def backward_backward(
     W_h_dot = _tangent("ddW_h", ddW_h, ((1, "H"), (3, "H")), sizes, dtype)
     b_x_dot = _tangent("ddb_x", ddb_x, ((3, "H"),), sizes, dtype)
     b_h_dot = _tangent("ddb_h", ddb_h, ((3, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_x_dot, b_h_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_x_dot,
+        b_h_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -828,17 +868,17 @@ def _tangents(
             # q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot
             matmul(h_prev_dot, W_h, out=tmp)
             add(q_dot, tmp, out=q_dot)
-            # r_dot = a_dot_r ⊙ r ⊙ (1 − r) + q_dot_r ⊙ r ⊙ (1 − r)
+            # r_dot = r ⊙ (1 − r) ⊙ (a_dot_r + q_dot_r)
             subtract(1, r, out=r_dot)
             add(a_dot_r, q_dot_r, out=tmp_2)
             multiply(r_dot, tmp_2, out=r_dot)
             multiply(r_dot, r, out=r_dot)
-            # z_dot = a_dot_z ⊙ z ⊙ (1 − z) + q_dot_z ⊙ z ⊙ (1 − z)
+            # z_dot = z ⊙ (1 − z) ⊙ (a_dot_z + q_dot_z)
             subtract(1, z, out=z_dot)
             add(a_dot_z, q_dot_z, out=tmp_2)
             multiply(z_dot, tmp_2, out=z_dot)
             multiply(z_dot, z, out=z_dot)
-            # n_dot = r_dot ⊙ q_n ⊙ (1 − n²) + q_dot_n ⊙ r ⊙ (1 − n²) + a_dot_n ⊙ (1 − n²)
+            # n_dot = (r_dot ⊙ q_n + q_dot_n ⊙ r + a_dot_n) ⊙ (1 − n²)
             multiply(r_dot, q_n, out=n_dot)
             multiply(q_dot_n, r, out=tmp_2)
             add(n_dot, tmp_2, out=n_dot)
@@ -846,7 +886,7 @@ def _tangents(
             multiply(n, n, out=tmp_2)
             subtract(1, tmp_2, out=tmp_2)
             multiply(n_dot, tmp_2, out=n_dot)
-            # h_dot = z_dot ⊙ h_prev + h_prev_dot ⊙ z + n_dot ⊙ (1 − z) − z_dot ⊙ n
+            # h_dot = z_dot ⊙ (h_prev − n) + h_prev_dot ⊙ z + n_dot ⊙ (1 − z)
             subtract(h_prev, n, out=h_dot)
             multiply(h_dot, z_dot, out=h_dot)
             multiply(h_prev_dot, z, out=tmp_2)
@@ -1030,14 +1070,14 @@ def _second(
             subtract(1, z, out=tmp)
             multiply(tmp, d_next_h_dot, out=tmp)
             add(dn_dot, tmp, out=dn_dot)
-            # dz_dot = d_next_h_dot ⊙ h_prev + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot − d_next_h_dot ⊙ n
+            # dz_dot = d_next_h_dot ⊙ (h_prev − n) + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot
             subtract(h_prev, n, out=dz_dot)
             multiply(dz_dot, d_next_h_dot, out=dz_dot)
             multiply(d_next_h, h_prev_dot, out=tmp)
             add(dz_dot, tmp, out=dz_dot)
             multiply(d_next_h, n_dot, out=tmp)
             subtract(dz_dot, tmp, out=dz_dot)
-            # dr_dot = dn_dot ⊙ q_n ⊙ (1 − n²) + dn ⊙ q_dot_n ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ q_n ⊙ n
+            # dr_dot = (dn_dot ⊙ q_n + dn ⊙ q_dot_n) ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ q_n ⊙ n
             multiply(dn_dot, q_n, out=dr_dot)
             multiply(dn, q_dot_n, out=tmp)
             add(dr_dot, tmp, out=dr_dot)

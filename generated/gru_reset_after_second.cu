@@ -4,10 +4,10 @@
 // Tangents of the forward pass; X_dot is that of X
 //     a_dot = x · W_x_dot + x_dot · W_x + b_x_dot
 //     q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot
-//     r_dot = a_dot_r ⊙ r ⊙ (1 − r) + q_dot_r ⊙ r ⊙ (1 − r)
-//     z_dot = a_dot_z ⊙ z ⊙ (1 − z) + q_dot_z ⊙ z ⊙ (1 − z)
-//     n_dot = r_dot ⊙ q_n ⊙ (1 − n²) + q_dot_n ⊙ r ⊙ (1 − n²) + a_dot_n ⊙ (1 − n²)
-//     h_dot = z_dot ⊙ h_prev + h_prev_dot ⊙ z + n_dot ⊙ (1 − z) − z_dot ⊙ n
+//     r_dot = r ⊙ (1 − r) ⊙ (a_dot_r + q_dot_r)
+//     z_dot = z ⊙ (1 − z) ⊙ (a_dot_z + q_dot_z)
+//     n_dot = (r_dot ⊙ q_n + q_dot_n ⊙ r + a_dot_n) ⊙ (1 − n²)
+//     h_dot = z_dot ⊙ (h_prev − n) + h_prev_dot ⊙ z + n_dot ⊙ (1 − z)
 // From the last step to the first the backward pass and the tangents of its results; dX_dot is that of dX, the
 // cotangent ∂loss/∂X. ⊙ is elementwise, · the matrix product, σ(z) = 1 / (1 + exp(−z)).
 //
@@ -39,71 +39,174 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-// The terms of a sum that this block adds up: all of them, or those of one part, the parts being blockIdx.z.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+
+__device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
+
+// The terms of a sum that are added up here: all of them, or those of one part of many. All parts but the last ones
+// have as many terms, a multiple of a unit.
 struct Part {
     Index begin, end;
 
-    __device__ __forceinline__ Part(Index terms, Index parts = 1)
+    __device__ __forceinline__ Part(Index terms, Index parts = 1, Index number = 0, Index unit = 1)
     {
-        const Index size = (terms + parts - 1) / parts;
-        begin = blockIdx.z * size;
-        end = begin + size < terms ? begin + size : terms;
+        const Index size = (terms + parts * unit - 1) / (parts * unit) * unit;
+        begin = number * size;
+        end = smaller(begin + size, terms);
     }
 };
 
-// The tile of a block of threads: ROW_THREADS × 16 threads, each with some rows and columns of its own.
-template <int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH>
+// A block's tile of points, ROWS × COLUMNS, and its threads. Each has OWN_ROWS × OWN_COLUMNS neighbouring points. Where
+// there are several slices, every one is a warp that forms the sums of the whole tile over its own part of the terms.
+template <int SLICE_COUNT, int ROW_THREADS, int COLUMN_THREADS, int OWN_ROWS_, int OWN_COLUMNS_, int DEPTH_>
 struct Tiling {
-    static constexpr int THREADS = ROW_THREADS * 16, ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = 16 * OWN_COLUMNS;
+    static constexpr int OWN_ROWS = OWN_ROWS_, OWN_COLUMNS = OWN_COLUMNS_, DEPTH = DEPTH_;
+    static constexpr int ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = COLUMN_THREADS * OWN_COLUMNS;
+    static constexpr int TEAM = ROW_THREADS * COLUMN_THREADS, THREADS = SLICE_COUNT * TEAM;
+    static_assert(SLICE_COUNT == 1 || TEAM == 32, "a slice is a warp");
+    static_assert(SLICE_COUNT == 1 || ROWS * COLUMNS <= THREADS, "every point is one thread's to complete");
+
+    // This thread among those of its slice, and among all.
+    static __device__ __forceinline__ int rank() { return threadIdx.y * COLUMN_THREADS + threadIdx.x; }
+    static __device__ __forceinline__ int thread() { return threadIdx.z * TEAM + rank(); }
 
     static __device__ __forceinline__ Index first_row() { return Index(blockIdx.x) * ROWS; }
     static __device__ __forceinline__ Index first_column() { return Index(blockIdx.y) * COLUMNS; }
-    static __device__ __forceinline__ Index row(int own) { return first_row() + threadIdx.y + own * ROW_THREADS; }
-    static __device__ __forceinline__ Index column(int own) { return first_column() + threadIdx.x + own * 16; }
+
+    // The row and the column of a point of the thread of a rank.
+    static __device__ __forceinline__ Index row(int rank, int own_row)
+    {
+        return first_row() + rank / COLUMN_THREADS * OWN_ROWS + own_row;
+    }
+    static __device__ __forceinline__ Index column(int rank, int own_column)
+    {
+        return first_column() + rank % COLUMN_THREADS * OWN_COLUMNS + own_column;
+    }
+
+    // Until all threads of the slice are here.
+    static __device__ __forceinline__ void wait()
+    {
+        if (SLICE_COUNT == 1)
+            __syncthreads();
+        else
+            __syncwarp();
+    }
 };
 
-// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. Pieces of the operands
-// are loaded to shared memory, along k where that is how they lie in memory; beyond their edges they are zero.
-template <bool LEFT_ALONG, bool RIGHT_ALONG, int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH, int BLOCKS,
-          int LEFT_WIDTH, int RIGHT_WIDTH, class Left, class Right>
+// Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+template <class Tile, int WIDTH>
+struct Pieces {
+    Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
+};
+
+// What a slice has in shared memory: pieces of the operands, and then the sums of all of its threads' points.
+template <class Tile, int WIDTH, int SUMS>
+union Slice {
+    Pieces<Tile, WIDTH> pieces;
+    Real sums[SUMS][Tile::OWN_ROWS][Tile::OWN_COLUMNS][Tile::TEAM];
+};
+
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
+// side by side in memory, along k or along the lines.
+template <class Tile, bool ALONG, int LINES>
+struct Spot {
+    int depth, line;
+
+    __device__ __forceinline__ explicit Spot(int load)
+    {
+        constexpr int ROW = ALONG ? Tile::DEPTH : LINES;  // how many lie side by side
+        const int rank = Tile::rank();
+        // The first two are the third, taken apart so that what depends on the thread is the same for all of its loads.
+        const int near = ROW >= Tile::TEAM ? rank + load % (ROW / Tile::TEAM) * Tile::TEAM
+            : Tile::TEAM % ROW == 0 ? rank % ROW : (rank + load * Tile::TEAM) % ROW;
+        const int far = ROW >= Tile::TEAM ? load / (ROW / Tile::TEAM)
+            : Tile::TEAM % ROW == 0 ? rank / ROW + load * (Tile::TEAM / ROW) : (rank + load * Tile::TEAM) / ROW;
+        depth = ALONG ? near : far;
+        line = ALONG ? far : near;
+    }
+};
+
+// Load this thread's entries of the piece whose k begin at `start`; beyond the part's end they are zero.
+template <bool ALONG, int LINES, class Tile, int LOADS, class Entry>
+__device__ __forceinline__ void fetch(Tile, Real (&next)[LOADS], Index start, Part part, Entry entry)
+{
+    static_assert(LOADS * Tile::TEAM == Tile::DEPTH * LINES, "all threads load as much");
+    if (start + Tile::DEPTH <= part.end) {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = entry(start + spot.depth, spot.line);
+        }
+    } else {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = start + spot.depth < part.end ? entry(start + spot.depth, spot.line) : Real(0);
+        }
+    }
+}
+
+// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. The next pieces of the
+// operands are on their way to registers while these are multiplied. Rows and columns beyond the edge repeat the last
+// one; nobody asks for their sums.
+template <bool LEFT_ALONG, bool RIGHT_ALONG, class Tile, int BLOCKS, int WIDTH, class Left, class Right>
 __device__ __forceinline__ void add_product(
-    Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>, Real (&sum)[BLOCKS][OWN_ROWS][OWN_COLUMNS],
-    Real (&left_tile)[DEPTH][LEFT_WIDTH], Real (&right_tile)[DEPTH][RIGHT_WIDTH],
+    Tile tile, Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS], Pieces<Tile, WIDTH> &pieces,
     Index rows, Index columns, Part part, Left left, Right right)
 {
-    using Tile = Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>;
-    const int thread = threadIdx.y * 16 + threadIdx.x;
+    constexpr int DEPTH = Tile::DEPTH, ROWS = Tile::ROWS, COLUMNS = BLOCKS * Tile::COLUMNS;
+    constexpr int OWN_ROWS = Tile::OWN_ROWS, OWN_COLUMNS = Tile::OWN_COLUMNS;
+    constexpr int LEFT_LOADS = DEPTH * ROWS / Tile::TEAM, RIGHT_LOADS = DEPTH * COLUMNS / Tile::TEAM;
+
+    Real left_next[LEFT_LOADS], right_next[RIGHT_LOADS];
+    const int last_row = smaller(rows - Tile::first_row(), ROWS) - 1;
+    const int last_column = smaller(columns - Tile::first_column(), Tile::COLUMNS) - 1;
+    const auto left_entry = [&](Index k, int line) {
+        return left(Tile::first_row() + min(line, last_row), k);
+    };
+    const auto right_entry = [&](Index k, int line) {
+        return right(k, line / Tile::COLUMNS, Tile::first_column() + min(line % Tile::COLUMNS, last_column));
+    };
+    if (part.begin < part.end) {
+        fetch<LEFT_ALONG, ROWS>(tile, left_next, part.begin, part, left_entry);
+        fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, part.begin, part, right_entry);
+    }
     for (Index start = part.begin; start < part.end; start += DEPTH) {
-        for (int at = thread; at < DEPTH * Tile::ROWS; at += Tile::THREADS) {
-            const int depth = LEFT_ALONG ? at % DEPTH : at / Tile::ROWS;
-            const int line = LEFT_ALONG ? at / DEPTH : at % Tile::ROWS;
-            const Index k = start + depth, row = Tile::first_row() + line;
-            left_tile[depth][line] = k < part.end && row < rows ? left(row, k) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < LEFT_LOADS; ++load) {
+            const Spot<Tile, LEFT_ALONG, ROWS> spot(load);
+            pieces.left[spot.depth][spot.line] = left_next[load];
         }
-        for (int at = thread; at < DEPTH * BLOCKS * Tile::COLUMNS; at += Tile::THREADS) {
-            const int depth = RIGHT_ALONG ? at % DEPTH : at / (BLOCKS * Tile::COLUMNS);
-            const int line = RIGHT_ALONG ? at / DEPTH : at % (BLOCKS * Tile::COLUMNS);
-            const int block = line / Tile::COLUMNS;
-            const Index k = start + depth, column = Tile::first_column() + line % Tile::COLUMNS;
-            right_tile[depth][line] = k < part.end && column < columns ? right(k, block, column) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < RIGHT_LOADS; ++load) {
+            const Spot<Tile, RIGHT_ALONG, COLUMNS> spot(load);
+            // A thread's columns of all blocks are neighbours.
+            const int block = spot.line / Tile::COLUMNS, column = spot.line % Tile::COLUMNS;
+            const int place = (column / OWN_COLUMNS * BLOCKS + block) * OWN_COLUMNS + column % OWN_COLUMNS;
+            pieces.right[spot.depth][place] = right_next[load];
         }
-        __syncthreads();
-        // A sum of the tile's own is added to the whole: long sums lose fewer digits than term by term.
-        Real of_tile[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
-        #pragma unroll 4
+        Tile::wait();
+        if (start + DEPTH < part.end) {
+            fetch<LEFT_ALONG, ROWS>(tile, left_next, start + DEPTH, part, left_entry);
+            fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, start + DEPTH, part, right_entry);
+        }
+        // A sum of the pieces' own is added to the whole: long sums lose fewer digits than term by term.
+        Real of_pieces[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
+        #pragma unroll 8
         for (int depth = 0; depth < DEPTH; ++depth) {
             Real left_own[OWN_ROWS];
             #pragma unroll
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                left_own[own_row] = left_tile[depth][threadIdx.y + own_row * ROW_THREADS];
+                left_own[own_row] = pieces.left[depth][threadIdx.y * OWN_ROWS + own_row];
             #pragma unroll
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
+                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                        of_tile[block][own_row][own_column] += left_own[own_row] * right_own;
+                        of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
                 }
         }
         #pragma unroll
@@ -112,9 +215,36 @@ __device__ __forceinline__ void add_product(
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column)
-                    sum[block][own_row][own_column] += of_tile[block][own_row][own_column];
-        __syncthreads();
+                    sum[block][own_row][own_column] += of_pieces[block][own_row][own_column];
+        Tile::wait();
     }
+}
+
+// Hand a slice's sums to all threads of the block, as those from the first on.
+template <class Tile, int WIDTH, int SUMS, int BLOCKS>
+__device__ __forceinline__ void keep_sums(
+    Slice<Tile, WIDTH, SUMS> &slice, int first, const Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS])
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+            #pragma unroll
+            for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column)
+                slice.sums[first + block][own_row][own_column][Tile::rank()] = sum[block][own_row][own_column];
+}
+
+// sum[block] = the sums of all slices at a point, added in the order of the slices.
+template <class Tile, int WIDTH, int SUMS, int SLICE_COUNT, int BLOCKS>
+__device__ __forceinline__ void add_slices(
+    Real (&sum)[BLOCKS], const Slice<Tile, WIDTH, SUMS> (&slices)[SLICE_COUNT], int first,
+    int rank, int own_row, int own_column)
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int slice = 0; slice < SLICE_COUNT; ++slice)
+            sum[block] += slices[slice].sums[first + block][own_row][own_column][rank];
 }
 
 // sum[block] = Σ_k term(k, block) for the k of a part, by a column of 8 threads: each adds every eighth term, and
@@ -144,30 +274,31 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *W_h_dot_, const Real *b_x_dot_, Real *a_dot_, const Real *b_h_dot_, Real *q_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
+    using Tile = Tiling<1, 16, 16, 4, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 48> pieces;
     // sum_a_dot = x · W_x_dot
     Real sum_a_dot[3][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 3 * H + block * H + at_h]; });
     // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 3 * H + block * H + at_h]; });
     // sum_q_dot_before = h_prev · W_h_dot
     Real sum_q_dot_before[3][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_q_dot_before, left_tile, right_tile, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_q_dot_before, pieces, rows, H, Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 3 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
             if (!(at_n < rows && at_h < H))
                 continue;
             const Real b_x_dot_r = (b_x_dot_ ? b_x_dot_[at_h] : Real(0));
@@ -195,64 +326,67 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
 
 // ---- Tangents of the forward pass, one step
 
-extern "C" __global__ void __launch_bounds__(128) upward_step(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step(
     const Real *h_prev_dot_, const Real *W_h_, Real *q_dot_, const Real *r_, const Real *a_dot_,
     Real *r_dot_, const Real *z_, Real *z_dot_, const Real *q_, const Real *n_, Real *n_dot_,
     const Real *h_prev_, Real *h_dot_, const Index *source_, Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 1, 16>;
+    __shared__ __align__(16) Slice<Tile, 24, 3> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const bool ended = inside && source_ && source_[at_n] < 0;
+    const Real q_dot_before_r = inside ? q_dot_[at_n * 3 * H + at_h] : Real(0);
+    const Real q_dot_before_z = inside ? q_dot_[at_n * 3 * H + H + at_h] : Real(0);
+    const Real q_dot_before_n = inside ? q_dot_[at_n * 3 * H + 2 * H + at_h] : Real(0);
+    const Real r = inside ? r_[at_n * H + at_h] : Real(0);
+    const Real a_dot_r = inside ? a_dot_[at_n * 3 * H + at_h] : Real(0);
+    const Real z = inside ? z_[at_n * H + at_h] : Real(0);
+    const Real a_dot_z = inside ? a_dot_[at_n * 3 * H + H + at_h] : Real(0);
+    const Real q_n = inside ? q_[at_n * 3 * H + 2 * H + at_h] : Real(0);
+    const Real a_dot_n = inside ? a_dot_[at_n * 3 * H + 2 * H + at_h] : Real(0);
+    const Real n = inside ? n_[at_n * H + at_h] : Real(0);
+    const Real h_prev = inside ? h_prev_[at_n * H + at_h] : Real(0);
+    const Real h_prev_dot = inside ? h_prev_dot_[at_n * H + at_h] : Real(0);
     // sum_q_dot = h_prev_dot · W_h
-    Real sum_q_dot[3][2][1] = {};
+    Real sum_q_dot_own[3][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_q_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_q_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[k * 3 * H + block * H + at_h]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const bool ended = source_ && source_[at_n] < 0;
-            const Real q_dot_before_r = q_dot_[at_n * 3 * H + at_h];
-            const Real q_dot_before_z = q_dot_[at_n * 3 * H + H + at_h];
-            const Real q_dot_before_n = q_dot_[at_n * 3 * H + 2 * H + at_h];
-            const Real r = r_[at_n * H + at_h];
-            const Real a_dot_r = a_dot_[at_n * 3 * H + at_h];
-            const Real z = z_[at_n * H + at_h];
-            const Real a_dot_z = a_dot_[at_n * 3 * H + H + at_h];
-            const Real q_n = q_[at_n * 3 * H + 2 * H + at_h];
-            const Real a_dot_n = a_dot_[at_n * 3 * H + 2 * H + at_h];
-            const Real n = n_[at_n * H + at_h];
-            const Real h_prev = h_prev_[at_n * H + at_h];
-            const Real h_prev_dot = h_prev_dot_[at_n * H + at_h];
-            // q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot
-            const Real q_dot_r = q_dot_before_r + sum_q_dot[0][own_row][own_column];
-            q_dot_[at_n * 3 * H + at_h] = q_dot_r;
-            const Real q_dot_z = q_dot_before_z + sum_q_dot[1][own_row][own_column];
-            q_dot_[at_n * 3 * H + H + at_h] = q_dot_z;
-            const Real q_dot_n = q_dot_before_n + sum_q_dot[2][own_row][own_column];
-            q_dot_[at_n * 3 * H + 2 * H + at_h] = q_dot_n;
-            // r_dot = r ⊙ (1 − r) ⊙ (a_dot_r + q_dot_r)
-            const Real r_dot = r * (1 - r) * (a_dot_r + q_dot_r);
-            r_dot_[at_n * H + at_h] = r_dot;
-            // z_dot = z ⊙ (1 − z) ⊙ (a_dot_z + q_dot_z)
-            const Real z_dot = z * (1 - z) * (a_dot_z + q_dot_z);
-            z_dot_[at_n * H + at_h] = z_dot;
-            // n_dot = (r_dot ⊙ q_n + q_dot_n ⊙ r + a_dot_n) ⊙ (1 − n²)
-            const Real n_dot = (r_dot * q_n + q_dot_n * r + a_dot_n) * (1 - (n * n));
-            n_dot_[at_n * H + at_h] = n_dot;
-            // h_dot = z_dot ⊙ (h_prev − n) + h_prev_dot ⊙ z + n_dot ⊙ (1 − z)
-            const Real h_dot = z_dot * (h_prev - n) + h_prev_dot * z + n_dot * (1 - z);
-            h_dot_[at_n * H + at_h] = ended ? h_prev_dot_[at_n * H + at_h] : h_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_q_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_q_dot[3] = {};
+    add_slices(sum_q_dot, slices, 0, rank, own_row, own_column);
+    // q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot
+    const Real q_dot_r = q_dot_before_r + sum_q_dot[0];
+    q_dot_[at_n * 3 * H + at_h] = q_dot_r;
+    const Real q_dot_z = q_dot_before_z + sum_q_dot[1];
+    q_dot_[at_n * 3 * H + H + at_h] = q_dot_z;
+    const Real q_dot_n = q_dot_before_n + sum_q_dot[2];
+    q_dot_[at_n * 3 * H + 2 * H + at_h] = q_dot_n;
+    // r_dot = r ⊙ (1 − r) ⊙ (a_dot_r + q_dot_r)
+    const Real r_dot = r * (1 - r) * (a_dot_r + q_dot_r);
+    r_dot_[at_n * H + at_h] = r_dot;
+    // z_dot = z ⊙ (1 − z) ⊙ (a_dot_z + q_dot_z)
+    const Real z_dot = z * (1 - z) * (a_dot_z + q_dot_z);
+    z_dot_[at_n * H + at_h] = z_dot;
+    // n_dot = (r_dot ⊙ q_n + q_dot_n ⊙ r + a_dot_n) ⊙ (1 − n²)
+    const Real n_dot = (r_dot * q_n + q_dot_n * r + a_dot_n) * (1 - (n * n));
+    n_dot_[at_n * H + at_h] = n_dot;
+    // h_dot = z_dot ⊙ (h_prev − n) + h_prev_dot ⊙ z + n_dot ⊙ (1 − z)
+    const Real h_dot = z_dot * (h_prev - n) + h_prev_dot * z + n_dot * (1 - z);
+    h_dot_[at_n * H + at_h] = ended ? h_prev_dot_[at_n * H + at_h] : h_dot;
 }
 
 // ---- The backward pass and its tangents, one step, from the last to the first
 
-extern "C" __global__ void __launch_bounds__(128) downward_step(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step(
     const Real *dq_after_, const Real *W_h_, const Real *dq_dot_after_, const Real *W_h_dot_,
     Real *dh_prev_, const Real *dh_given_, Real *dh_prev_dot_, const Real *dh_dot_given_, const Real *z_,
     Real *dn_, const Real *h_prev_, const Real *n_, Real *dz_, const Real *q_, Real *dr_, const Real *r_,
@@ -260,129 +394,137 @@ extern "C" __global__ void __launch_bounds__(128) downward_step(
     Real *dz_dot_, const Real *q_dot_, Real *dr_dot_, const Real *r_dot_, Real *dq_dot_, Index N, Index H,
     int last_step)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 1, 16>;
+    __shared__ __align__(16) Slice<Tile, 8, 2> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real dh_prev_after = inside ? dh_prev_[at_n * H + at_h] : Real(0);
+    const Real dh_given = inside ? (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0)) : Real(0);
+    const Real dh_prev_dot_after = inside ? dh_prev_dot_[at_n * H + at_h] : Real(0);
+    const Real dh_dot_given = inside ? (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0)) : Real(0);
+    const Real z = inside ? z_[at_n * H + at_h] : Real(0);
+    const Real h_prev = inside ? h_prev_[at_n * H + at_h] : Real(0);
+    const Real n = inside ? n_[at_n * H + at_h] : Real(0);
+    const Real q_n = inside ? q_[at_n * 3 * H + 2 * H + at_h] : Real(0);
+    const Real r = inside ? r_[at_n * H + at_h] : Real(0);
+    const Real z_dot = inside ? z_dot_[at_n * H + at_h] : Real(0);
+    const Real h_prev_dot = inside ? h_prev_dot_[at_n * H + at_h] : Real(0);
+    const Real n_dot = inside ? n_dot_[at_n * H + at_h] : Real(0);
+    const Real q_dot_n = inside ? q_dot_[at_n * 3 * H + 2 * H + at_h] : Real(0);
+    const Real r_dot = inside ? r_dot_[at_n * H + at_h] : Real(0);
     // sum_dh_prev_after = dq_after · W_hᵀ
-    Real sum_dh_prev_after[1][2][1] = {};
+    Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 3 * H),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 3 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dq_after_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 3 * H + k]; });
     // sum_dh_prev_dot_after = dq_dot_after · W_hᵀ
-    Real sum_dh_prev_dot_after[1][2][1] = {};
+    Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : 3 * H),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 3 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dq_dot_after_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 3 * H + k]; });
     // sum_dh_prev_dot_after += dq_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(W_h_dot_ && !last_step ? 3 * H : 0),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ && !last_step ? 3 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dq_after_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 3 * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real dh_prev_after = dh_prev_[at_n * H + at_h];
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
-            const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
-            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
-            const Real z = z_[at_n * H + at_h];
-            const Real h_prev = h_prev_[at_n * H + at_h];
-            const Real n = n_[at_n * H + at_h];
-            const Real q_n = q_[at_n * 3 * H + 2 * H + at_h];
-            const Real r = r_[at_n * H + at_h];
-            const Real z_dot = z_dot_[at_n * H + at_h];
-            const Real h_prev_dot = h_prev_dot_[at_n * H + at_h];
-            const Real n_dot = n_dot_[at_n * H + at_h];
-            const Real q_dot_n = q_dot_[at_n * 3 * H + 2 * H + at_h];
-            const Real r_dot = r_dot_[at_n * H + at_h];
-            // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
-            // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_prev_dot_after +
-                dh_dot_given;
-            // dn = d_next_h ⊙ (1 − z)
-            const Real dn = d_next_h * (1 - z);
-            dn_[at_n * H + at_h] = dn;
-            // dz = d_next_h ⊙ h_prev − d_next_h ⊙ n
-            const Real dz = d_next_h * h_prev - d_next_h * n;
-            dz_[at_n * H + at_h] = dz;
-            // dr = dn ⊙ q_n ⊙ (1 − n²)
-            const Real dr = dn * q_n * (1 - (n * n));
-            dr_[at_n * H + at_h] = dr;
-            // dq_r = dr ⊙ r ⊙ (1 − r)
-            const Real dq_r = dr * r * (1 - r);
-            dq_[at_n * 3 * H + at_h] = dq_r;
-            // dq_z = dz ⊙ z ⊙ (1 − z)
-            const Real dq_z = dz * z * (1 - z);
-            dq_[at_n * 3 * H + H + at_h] = dq_z;
-            // dq_n = dn ⊙ r ⊙ (1 − n²)
-            const Real dq_n = dn * r * (1 - (n * n));
-            dq_[at_n * 3 * H + 2 * H + at_h] = dq_n;
-            // dh_prev = d_next_h ⊙ z + dq · W_hᵀ
-            // but for the last sum, which is added where it arrives
-            const Real dh_prev = d_next_h * z;
-            dh_prev_[at_n * H + at_h] = dh_prev;
-            // dn_dot = −d_next_h ⊙ z_dot + d_next_h_dot ⊙ (1 − z)
-            const Real dn_dot = -(d_next_h * z_dot) + d_next_h_dot * (1 - z);
-            dn_dot_[at_n * H + at_h] = dn_dot;
-            // dz_dot = d_next_h_dot ⊙ (h_prev − n) + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot
-            const Real dz_dot = d_next_h_dot * (h_prev - n) + d_next_h * h_prev_dot - d_next_h * n_dot;
-            dz_dot_[at_n * H + at_h] = dz_dot;
-            // dr_dot = (dn_dot ⊙ q_n + dn ⊙ q_dot_n) ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ q_n ⊙ n
-            const Real dr_dot = (dn_dot * q_n + dn * q_dot_n) * (1 - (n * n)) - 2 * dn * n_dot * q_n * n;
-            dr_dot_[at_n * H + at_h] = dr_dot;
-            // dq_dot_r = dr_dot ⊙ r ⊙ (1 − r) + dr ⊙ r_dot ⊙ (1 − 2 ⊙ r)
-            const Real dq_dot_r = dr_dot * r * (1 - r) + dr * r_dot * (1 - 2 * r);
-            dq_dot_[at_n * 3 * H + at_h] = dq_dot_r;
-            // dq_dot_z = dz_dot ⊙ z ⊙ (1 − z) + dz ⊙ z_dot ⊙ (1 − 2 ⊙ z)
-            const Real dq_dot_z = dz_dot * z * (1 - z) + dz * z_dot * (1 - 2 * z);
-            dq_dot_[at_n * 3 * H + H + at_h] = dq_dot_z;
-            // dq_dot_n = (dn_dot ⊙ r + dn ⊙ r_dot) ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ r ⊙ n
-            const Real dq_dot_n = (dn_dot * r + dn * r_dot) * (1 - (n * n)) - 2 * dn * n_dot * r * n;
-            dq_dot_[at_n * 3 * H + 2 * H + at_h] = dq_dot_n;
-            // dh_prev_dot = dq_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dq · W_h_dotᵀ
-            // but for the last sum, which is added where it arrives
-            const Real dh_prev_dot = d_next_h * z_dot + d_next_h_dot * z;
-            dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
+    keep_sums(slices[threadIdx.z], 1, sum_dh_prev_dot_after_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_dh_prev_after[1] = {};
+    add_slices(sum_dh_prev_after, slices, 0, rank, own_row, own_column);
+    Real sum_dh_prev_dot_after[1] = {};
+    add_slices(sum_dh_prev_dot_after, slices, 1, rank, own_row, own_column);
+    // d_next_h = dh_prev of step t + 1 + dh[t]
+    const Real d_next_h = sum_dh_prev_after[0] + dh_prev_after + dh_given;
+    // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
+    const Real d_next_h_dot = sum_dh_prev_dot_after[0] + dh_prev_dot_after + dh_dot_given;
+    // dn = d_next_h ⊙ (1 − z)
+    const Real dn = d_next_h * (1 - z);
+    dn_[at_n * H + at_h] = dn;
+    // dz = d_next_h ⊙ h_prev − d_next_h ⊙ n
+    const Real dz = d_next_h * h_prev - d_next_h * n;
+    dz_[at_n * H + at_h] = dz;
+    // dr = dn ⊙ q_n ⊙ (1 − n²)
+    const Real dr = dn * q_n * (1 - (n * n));
+    dr_[at_n * H + at_h] = dr;
+    // dq_r = dr ⊙ r ⊙ (1 − r)
+    const Real dq_r = dr * r * (1 - r);
+    dq_[at_n * 3 * H + at_h] = dq_r;
+    // dq_z = dz ⊙ z ⊙ (1 − z)
+    const Real dq_z = dz * z * (1 - z);
+    dq_[at_n * 3 * H + H + at_h] = dq_z;
+    // dq_n = dn ⊙ r ⊙ (1 − n²)
+    const Real dq_n = dn * r * (1 - (n * n));
+    dq_[at_n * 3 * H + 2 * H + at_h] = dq_n;
+    // dh_prev = d_next_h ⊙ z + dq · W_hᵀ
+    // but for the last sum, which is added where it arrives
+    const Real dh_prev = d_next_h * z;
+    dh_prev_[at_n * H + at_h] = dh_prev;
+    // dn_dot = −d_next_h ⊙ z_dot + d_next_h_dot ⊙ (1 − z)
+    const Real dn_dot = -(d_next_h * z_dot) + d_next_h_dot * (1 - z);
+    dn_dot_[at_n * H + at_h] = dn_dot;
+    // dz_dot = d_next_h_dot ⊙ (h_prev − n) + d_next_h ⊙ h_prev_dot − d_next_h ⊙ n_dot
+    const Real dz_dot = d_next_h_dot * (h_prev - n) + d_next_h * h_prev_dot - d_next_h * n_dot;
+    dz_dot_[at_n * H + at_h] = dz_dot;
+    // dr_dot = (dn_dot ⊙ q_n + dn ⊙ q_dot_n) ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ q_n ⊙ n
+    const Real dr_dot = (dn_dot * q_n + dn * q_dot_n) * (1 - (n * n)) - 2 * dn * n_dot * q_n * n;
+    dr_dot_[at_n * H + at_h] = dr_dot;
+    // dq_dot_r = dr_dot ⊙ r ⊙ (1 − r) + dr ⊙ r_dot ⊙ (1 − 2 ⊙ r)
+    const Real dq_dot_r = dr_dot * r * (1 - r) + dr * r_dot * (1 - 2 * r);
+    dq_dot_[at_n * 3 * H + at_h] = dq_dot_r;
+    // dq_dot_z = dz_dot ⊙ z ⊙ (1 − z) + dz ⊙ z_dot ⊙ (1 − 2 ⊙ z)
+    const Real dq_dot_z = dz_dot * z * (1 - z) + dz * z_dot * (1 - 2 * z);
+    dq_dot_[at_n * 3 * H + H + at_h] = dq_dot_z;
+    // dq_dot_n = (dn_dot ⊙ r + dn ⊙ r_dot) ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ r ⊙ n
+    const Real dq_dot_n = (dn_dot * r + dn * r_dot) * (1 - (n * n)) - 2 * dn * n_dot * r * n;
+    dq_dot_[at_n * 3 * H + 2 * H + at_h] = dq_dot_n;
+    // dh_prev_dot = dq_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dq · W_h_dotᵀ
+    // but for the last sum, which is added where it arrives
+    const Real dh_prev_dot = d_next_h * z_dot + d_next_h_dot * z;
+    dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
 }
 
 // ---- The backward pass and its tangents, what reaches the initial states from the first step
 
-extern "C" __global__ void __launch_bounds__(128) downward_start(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     const Real *dq_dot_, const Real *W_h_, const Real *dq_, const Real *W_h_dot_, Real *dh_prev_dot_,
     Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 2, 16>;
+    __shared__ __align__(16) Slice<Tile, 16, 1> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real dh_prev_dot_after = inside ? dh_prev_dot_[at_n * H + at_h] : Real(0);
     // sum_dh_prev_dot = dq_dot · W_hᵀ
-    Real sum_dh_prev_dot[1][2][1] = {};
+    Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(3 * H),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(3 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dq_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 3 * H + k]; });
     // sum_dh_prev_dot += dq · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(W_h_dot_ ? 3 * H : 0),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ ? 3 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dq_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 3 * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
-            // dh_prev_dot = dq_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dq · W_h_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + dh_prev_dot_after;
-            dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_dh_prev_dot[1] = {};
+    add_slices(sum_dh_prev_dot, slices, 0, rank, own_row, own_column);
+    // dh_prev_dot = dq_dot · W_hᵀ + d_next_h ⊙ z_dot + d_next_h_dot ⊙ z + dq · W_h_dotᵀ
+    const Real dh_prev_dot = sum_dh_prev_dot[0] + dh_prev_dot_after;
+    dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
 }
 
 // ---- The backward pass and its tangents, after the loop, for all steps at once
@@ -429,28 +571,85 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_da(
     da_dot_[at_n * 3 * H + 2 * H + at_h] = da_dot_n;
 }
 
+extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
+    const Real *h_prev_, const Real *dq_dot_, const Real *h_prev_dot_, const Real *dq_,
+    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 48> pieces;
+    const Index at_parts = blockIdx.z;
+    // dW_h_dot_parts = h_prevᵀ · dq_dot
+    Real dW_h_dot_parts[3][8][1] = {};
+    add_product<false, false>(
+        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dq_dot_[k * 3 * H + block * H + at_h2]; });
+    // dW_h_dot_parts += h_prev_dotᵀ · dq
+    add_product<false, false>(
+        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dq_[k * 3 * H + block * H + at_h2]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
+            if (!(at_h < H && at_h2 < H))
+                continue;
+            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2] = dW_h_dot_parts[0][own_row][own_column];
+            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2] =
+                dW_h_dot_parts[1][own_row][own_column];
+            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] =
+                dW_h_dot_parts[2][own_row][own_column];
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(256) downward_after_db_h_dot_parts(
+    const Real *dq_dot_, Real *db_h_dot_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_h_dot_parts = Σ_n dq_dot
+    Real db_h_dot_parts[3] = {};
+    add_total(
+        db_h_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return dq_dot_[k * 3 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_h_dot_parts_[at_parts * 3 * H + at_h] = db_h_dot_parts[0];
+    db_h_dot_parts_[at_parts * 3 * H + H + at_h] = db_h_dot_parts[1];
+    db_h_dot_parts_[at_parts * 3 * H + 2 * H + at_h] = db_h_dot_parts[2];
+}
+
 extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 4, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][4] = {};
+    Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(3 * H),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(3 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 3 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 3 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 3 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 3 * H + k]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 4; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_d = Tile::column(rank, own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
@@ -459,36 +658,37 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
-    const Real *h_prev_, const Real *dq_dot_, const Real *h_prev_dot_, const Real *dq_,
-    Real *dW_h_dot_parts_, Index H, Index rows, Index parts)
+extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
+    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
+    Index D, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 48> pieces;
     const Index at_parts = blockIdx.z;
-    // dW_h_dot_parts = h_prevᵀ · dq_dot
-    Real dW_h_dot_parts[3][4][1] = {};
+    // dW_x_dot_parts = xᵀ · da_dot
+    Real dW_x_dot_parts[3][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dq_dot_[k * 3 * H + block * H + at_h2]; });
-    // dW_h_dot_parts += h_prev_dotᵀ · dq
+        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
+        [=](Index k, int block, Index at_h) { return da_dot_[k * 3 * H + block * H + at_h]; });
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dq_[k * 3 * H + block * H + at_h2]; });
+        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
+        [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_h = Tile::row(own_row), at_h2 = Tile::column(own_column);
-            if (!(at_h < H && at_h2 < H))
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_d = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+            if (!(at_d < D && at_h < H))
                 continue;
-            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + at_h2] = dW_h_dot_parts[0][own_row][own_column];
-            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + H + at_h2] =
-                dW_h_dot_parts[1][own_row][own_column];
-            dW_h_dot_parts_[at_parts * H * 3 * H + at_h * 3 * H + 2 * H + at_h2] =
-                dW_h_dot_parts[2][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] =
+                dW_x_dot_parts[1][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
+                dW_x_dot_parts[2][own_row][own_column];
         }
 }
 
@@ -518,26 +718,26 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot(
     dW_h_dot_[at_h * 3 * H + 2 * H + at_h2] = dW_h_dot_n;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_db_h_dot_parts(
-    const Real *dq_dot_, Real *db_h_dot_parts_, Index H, Index rows, Index parts)
+extern "C" __global__ void __launch_bounds__(256) downward_after_db_x_dot_parts(
+    const Real *da_dot_, Real *db_x_dot_parts_, Index H, Index rows, Index parts)
 {
     __shared__ Real column_sums[8][32];
     const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
     const bool inside = at < H;
     const Index at_h = at;
     const Index at_parts = blockIdx.z;
-    // db_h_dot_parts = Σ_n dq_dot
-    Real db_h_dot_parts[3] = {};
+    // db_x_dot_parts = Σ_n da_dot
+    Real db_x_dot_parts[3] = {};
     add_total(
-        db_h_dot_parts, column_sums, inside, Part(rows, parts),
+        db_x_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
         [=](Index k, int block) {
-            return dq_dot_[k * 3 * H + block * H + at_h];
+            return da_dot_[k * 3 * H + block * H + at_h];
         });
     if (!inside || threadIdx.y != 0)
         return;
-    db_h_dot_parts_[at_parts * 3 * H + at_h] = db_h_dot_parts[0];
-    db_h_dot_parts_[at_parts * 3 * H + H + at_h] = db_h_dot_parts[1];
-    db_h_dot_parts_[at_parts * 3 * H + 2 * H + at_h] = db_h_dot_parts[2];
+    db_x_dot_parts_[at_parts * 3 * H + at_h] = db_x_dot_parts[0];
+    db_x_dot_parts_[at_parts * 3 * H + H + at_h] = db_x_dot_parts[1];
+    db_x_dot_parts_[at_parts * 3 * H + 2 * H + at_h] = db_x_dot_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_db_h_dot(
@@ -565,39 +765,6 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_db_h_dot(
     db_h_dot_[2 * H + at_h] = db_h_dot_n;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
-    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Index D, Index H, Index rows, Index parts)
-{
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][48 + 1];
-    const Index at_parts = blockIdx.z;
-    // dW_x_dot_parts = xᵀ · da_dot
-    Real dW_x_dot_parts[3][4][1] = {};
-    add_product<false, false>(
-        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
-        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
-        [=](Index k, int block, Index at_h) { return da_dot_[k * 3 * H + block * H + at_h]; });
-    // dW_x_dot_parts += x_dotᵀ · da
-    add_product<false, false>(
-        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
-        [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
-        [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_d < D && at_h < H))
-                continue;
-            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + H + at_h] =
-                dW_x_dot_parts[1][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 3 * H + at_d * 3 * H + 2 * H + at_h] =
-                dW_x_dot_parts[2][own_row][own_column];
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
@@ -622,28 +789,6 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     dW_x_dot_[at_d * 3 * H + H + at_h] = dW_x_dot_z;
     const Real dW_x_dot_n = sum_dW_x_dot_n;
     dW_x_dot_[at_d * 3 * H + 2 * H + at_h] = dW_x_dot_n;
-}
-
-extern "C" __global__ void __launch_bounds__(256) downward_after_db_x_dot_parts(
-    const Real *da_dot_, Real *db_x_dot_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_x_dot_parts = Σ_n da_dot
-    Real db_x_dot_parts[3] = {};
-    add_total(
-        db_x_dot_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_dot_[k * 3 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_x_dot_parts_[at_parts * 3 * H + at_h] = db_x_dot_parts[0];
-    db_x_dot_parts_[at_parts * 3 * H + H + at_h] = db_x_dot_parts[1];
-    db_x_dot_parts_[at_parts * 3 * H + 2 * H + at_h] = db_x_dot_parts[2];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_db_x_dot(

@@ -317,7 +317,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array] | None = None
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.p_0 = np.empty((T, N, 4 * H), dtype)
         self.p_s = np.empty((T, N), dtype)
@@ -1031,7 +1032,20 @@ def jvp(
     g_h_dot = _tangent("g_h_dot", g_h_dot, ((4, "H"),), sizes, dtype)
     g_c_dot = _tangent("g_c_dot", g_c_dot, ((1, "H"),), sizes, dtype)
     b_c_dot = _tangent("b_c_dot", b_c_dot, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, g_x_dot, g_h_dot, g_c_dot, b_c_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        g_x_dot,
+        g_h_dot,
+        g_c_dot,
+        b_c_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -1055,8 +1069,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot they are the Hessian of ⟨dh, h⟩ + ⟨dc, c⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot, dc_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -1094,10 +1109,38 @@ def hvp(
     b_c_dot = _tangent("b_c_dot", b_c_dot, ((1, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
     dc_last_dot = _tangent("dc_dot", dc_dot, ((1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, g_x_dot, g_h_dot, g_c_dot, b_c_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, dc_last_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, g_x_dot, g_h_dot, g_c_dot, b_c_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        g_x_dot,
+        g_h_dot,
+        g_c_dot,
+        b_c_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, dc_last_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        g_x_dot,
+        g_h_dot,
+        g_c_dot,
+        b_c_dot,
+    )
     return _second(
         cache,
         moved,
@@ -1130,10 +1173,10 @@ def backward_backward(
     ddg_c: Array | None = None,
     ddb_c: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh, dc are the tangents of h, c along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh, dc are the tangents of h, c along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -1166,7 +1209,20 @@ def backward_backward(
     g_h_dot = _tangent("ddg_h", ddg_h, ((4, "H"),), sizes, dtype)
     g_c_dot = _tangent("ddg_c", ddg_c, ((1, "H"),), sizes, dtype)
     b_c_dot = _tangent("ddb_c", ddb_c, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, g_x_dot, g_h_dot, g_c_dot, b_c_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        g_x_dot,
+        g_h_dot,
+        g_c_dot,
+        b_c_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -1302,8 +1358,8 @@ def _tangents(
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
             add(q_dot, tmp_rows, out=q_dot)
-        # a_dot = p_1_dot ⊙ g_x + q_1_dot ⊙ g_h + b_dot + g_x_dot ⊙ p_1 + g_h_dot ⊙ q_1, what waits for no other
-        #     step
+        # a_dot = p_1_dot ⊙ g_x + q_1_dot ⊙ g_h + b_dot + g_x_dot ⊙ p_1 + g_h_dot ⊙ q_1, what waits for no
+        # other step
         copyto(a_dot, 0)
         if b_dot is not None:
             add(a_dot, b_dot, out=a_dot)
@@ -1313,8 +1369,8 @@ def _tangents(
         if g_x_dot is not None:
             multiply(g_x_dot, tape.p_1[steps], out=tmp_rows)
             add(a_dot, tmp_rows, out=a_dot)
-        # tanh_h_dot = c_1_dot ⊙ g_c ⊙ (1 − tanh_h²) + g_c_dot ⊙ c_1 ⊙ (1 − tanh_h²) + b_c_dot ⊙ (1 − tanh_h²),
-        #     what waits for no other step
+        # tanh_h_dot = c_1_dot ⊙ g_c ⊙ (1 − tanh_h²) + g_c_dot ⊙ c_1 ⊙ (1 − tanh_h²) + b_c_dot ⊙ (1 −
+        # tanh_h²), what waits for no other step
         copyto(moved.tanh_h_dot[steps], 0)
         if b_c_dot is not None:
             multiply(tape.tanh_h[steps], tape.tanh_h[steps], out=tmp_rows_3)
@@ -1839,7 +1895,7 @@ def _second(
             multiply(d_next_h_dot, o, out=tmp)
             add(dtanh_h_dot, tmp, out=dtanh_h_dot)
             # dc_1_dot = dtanh_h_dot ⊙ g_c ⊙ (1 − tanh_h²) + g_c_dot ⊙ dtanh_h ⊙ (1 − tanh_h²) − 2 ⊙ dtanh_h ⊙
-            #     tanh_h_dot ⊙ tanh_h ⊙ g_c
+            # tanh_h_dot ⊙ tanh_h ⊙ g_c
             multiply(tanh_h, tanh_h, out=dc_1_dot)
             subtract(1, dc_1_dot, out=dc_1_dot)
             multiply(dc_1_dot, dtanh_h_dot, out=dc_1_dot)
@@ -1884,7 +1940,7 @@ def _second(
             # dc_s_sum_sum_dot = dc_s_sum_dot / H
             multiply((1 / H), dc_s_sum_dot, out=dc_s_sum_sum_dot)
             # dc_0_dot = 2 ⊙ dc_s_sum_sum_dot ⊙ c_0 + dc_1_dot / c_s − dc_1 ⊙ c_s_dot / c_s² + 2 ⊙ dc_s_sum_sum ⊙
-            #     c_0_dot
+            # c_0_dot
             multiply(2, dc_s_sum_sum_dot[..., None], out=dc_0_dot)
             multiply(dc_0_dot, c_0, out=dc_0_dot)
             reciprocal(c_s, out=tmp_2)
@@ -1992,7 +2048,7 @@ def _second(
             divide((1 / 4), H, out=dq_s_sum_sum_dot)
             multiply(dq_s_sum_sum_dot, dq_s_sum_dot, out=dq_s_sum_sum_dot)
             # dq_0_dot = 2 ⊙ dq_s_sum_sum_dot ⊙ q_0 + dq_1_dot / q_s − dq_1 ⊙ q_s_dot / q_s² + 2 ⊙ dq_s_sum_sum ⊙
-            #     q_0_dot
+            # q_0_dot
             multiply(2, dq_s_sum_sum_dot[..., None], out=dq_0_dot)
             multiply(dq_0_dot, q_0, out=dq_0_dot)
             reciprocal(q_s, out=tmp_2)
@@ -2089,7 +2145,7 @@ def _second(
     divide((1 / 4), H, out=swept.dp_s_sum_sum_dot)
     multiply(swept.dp_s_sum_sum_dot, swept.dp_s_sum_dot, out=swept.dp_s_sum_sum_dot)
     # dp_0_dot = 2 ⊙ dp_s_sum_sum_dot ⊙ p_0 + dp_1_dot / p_s − dp_1 ⊙ p_s_dot / p_s² + 2 ⊙ dp_s_sum_sum ⊙
-    #     p_0_dot
+    # p_0_dot
     multiply(2, swept.dp_s_sum_sum_dot[..., None], out=swept.dp_0_dot)
     multiply(swept.dp_0_dot, tape.p_0, out=swept.dp_0_dot)
     reciprocal(tape.p_s, out=tmp_all_2)
@@ -2140,7 +2196,7 @@ def _second(
     add.reduce(_rows(tmp_all), axis=0, out=tmp_all_6)
     add(second.dg_h, tmp_all_6, out=second.dg_h)
     # dg_c_dot = Σ_n dtanh_h_dot ⊙ c_1 ⊙ (1 − tanh_h²) + Σ_n dtanh_h ⊙ c_1_dot ⊙ (1 − tanh_h²) − 2 ⊙ Σ_n
-    #     dtanh_h ⊙ tanh_h_dot ⊙ c_1 ⊙ tanh_h
+    # dtanh_h ⊙ tanh_h_dot ⊙ c_1 ⊙ tanh_h
     multiply(tape.tanh_h, tape.tanh_h, out=tmp_all_7)
     subtract(1, tmp_all_7, out=tmp_all_7)
     multiply(tmp_all_7, swept.dtanh_h_dot, out=tmp_all_7)

@@ -232,7 +232,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array] | None = None
         self.i = np.empty((T, N, H), dtype)
         self.g = np.empty((T, N, H), dtype)
         self.f = np.empty((T, N, H), dtype)
@@ -736,7 +737,19 @@ def jvp(
     p_i_dot = _tangent("p_i_dot", p_i_dot, ((1, "H"),), sizes, dtype)
     p_f_dot = _tangent("p_f_dot", p_f_dot, ((1, "H"),), sizes, dtype)
     p_o_dot = _tangent("p_o_dot", p_o_dot, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, p_i_dot, p_f_dot, p_o_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        p_i_dot,
+        p_f_dot,
+        p_o_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -759,8 +772,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot they are the Hessian of ⟨dh, h⟩ + ⟨dc, c⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot, dc_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -796,10 +810,36 @@ def hvp(
     p_o_dot = _tangent("p_o_dot", p_o_dot, ((1, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
     dc_last_dot = _tangent("dc_dot", dc_dot, ((1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, p_i_dot, p_f_dot, p_o_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, dc_last_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, p_i_dot, p_f_dot, p_o_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        p_i_dot,
+        p_f_dot,
+        p_o_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, dc_last_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        p_i_dot,
+        p_f_dot,
+        p_o_dot,
+    )
     return _second(
         cache,
         moved,
@@ -830,10 +870,10 @@ def backward_backward(
     ddp_f: Array | None = None,
     ddp_o: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh, dc are the tangents of h, c along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh, dc are the tangents of h, c along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -864,7 +904,19 @@ def backward_backward(
     p_i_dot = _tangent("ddp_i", ddp_i, ((1, "H"),), sizes, dtype)
     p_f_dot = _tangent("ddp_f", ddp_f, ((1, "H"),), sizes, dtype)
     p_o_dot = _tangent("ddp_o", ddp_o, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, p_i_dot, p_f_dot, p_o_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        p_i_dot,
+        p_f_dot,
+        p_o_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -931,8 +983,8 @@ def _tangents(
         a_dot = a_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
-        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
-        #     step
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
+        # other step
         copyto(a_dot, 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
@@ -945,8 +997,8 @@ def _tangents(
         if x_dot is not None:
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
-        # i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + c_prev_dot ⊙ i ⊙ p_i ⊙ (1 − i) + a_dot_i ⊙ i ⊙ (1 − i), what
-        #     waits for no other step
+        # i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + (c_prev_dot ⊙ i ⊙ p_i + a_dot_i ⊙ i) ⊙ (1 − i), what waits
+        # for no other step
         copyto(moved.i_dot[steps], 0)
         if p_i_dot is not None:
             subtract(1, tape.i[steps], out=tmp_rows_2)
@@ -954,8 +1006,8 @@ def _tangents(
             multiply(tmp_rows_2, tape.i[steps], out=tmp_rows_2)
             multiply(tmp_rows_2, tape.c[:-1][steps], out=tmp_rows_2)
             add(moved.i_dot[steps], tmp_rows_2, out=moved.i_dot[steps])
-        # f_dot = p_f_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + c_prev_dot ⊙ f ⊙ p_f ⊙ (1 − f) + a_dot_f ⊙ f ⊙ (1 − f), what
-        #     waits for no other step
+        # f_dot = p_f_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + (c_prev_dot ⊙ f ⊙ p_f + a_dot_f ⊙ f) ⊙ (1 − f), what waits
+        # for no other step
         copyto(moved.f_dot[steps], 0)
         if p_f_dot is not None:
             subtract(1, tape.f[steps], out=tmp_rows_2)
@@ -963,8 +1015,8 @@ def _tangents(
             multiply(tmp_rows_2, tape.f[steps], out=tmp_rows_2)
             multiply(tmp_rows_2, tape.c[:-1][steps], out=tmp_rows_2)
             add(moved.f_dot[steps], tmp_rows_2, out=moved.f_dot[steps])
-        # o_dot = c_dot ⊙ o ⊙ p_o ⊙ (1 − o) + p_o_dot ⊙ c ⊙ o ⊙ (1 − o) + a_dot_o ⊙ o ⊙ (1 − o), what waits for no
-        #     other step
+        # o_dot = (c_dot ⊙ o ⊙ p_o + a_dot_o ⊙ o) ⊙ (1 − o) + p_o_dot ⊙ c ⊙ o ⊙ (1 − o), what waits for no
+        # other step
         copyto(moved.o_dot[steps], 0)
         if p_o_dot is not None:
             subtract(1, tape.o[steps], out=tmp_rows_2)
@@ -1021,7 +1073,7 @@ def _tangents(
             # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot
             matmul(h_prev_dot, W_h, out=tmp)
             add(a_dot, tmp, out=a_dot)
-            # i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + c_prev_dot ⊙ i ⊙ p_i ⊙ (1 − i) + a_dot_i ⊙ i ⊙ (1 − i)
+            # i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + (c_prev_dot ⊙ i ⊙ p_i + a_dot_i ⊙ i) ⊙ (1 − i)
             multiply(c_prev_dot, i, out=tmp_2)
             multiply(tmp_2, p_i, out=tmp_2)
             multiply(a_dot_i, i, out=tmp_3)
@@ -1033,7 +1085,7 @@ def _tangents(
             multiply(g, g, out=g_dot)
             subtract(1, g_dot, out=g_dot)
             multiply(g_dot, a_dot_g, out=g_dot)
-            # f_dot = p_f_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + c_prev_dot ⊙ f ⊙ p_f ⊙ (1 − f) + a_dot_f ⊙ f ⊙ (1 − f)
+            # f_dot = p_f_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + (c_prev_dot ⊙ f ⊙ p_f + a_dot_f ⊙ f) ⊙ (1 − f)
             multiply(c_prev_dot, f, out=tmp_2)
             multiply(tmp_2, p_f, out=tmp_2)
             multiply(a_dot_f, f, out=tmp_3)
@@ -1049,7 +1101,7 @@ def _tangents(
             add(c_dot, tmp_2, out=c_dot)
             multiply(i_dot, g, out=tmp_2)
             add(c_dot, tmp_2, out=c_dot)
-            # o_dot = c_dot ⊙ o ⊙ p_o ⊙ (1 − o) + p_o_dot ⊙ c ⊙ o ⊙ (1 − o) + a_dot_o ⊙ o ⊙ (1 − o)
+            # o_dot = (c_dot ⊙ o ⊙ p_o + a_dot_o ⊙ o) ⊙ (1 − o) + p_o_dot ⊙ c ⊙ o ⊙ (1 − o)
             multiply(c_dot, o, out=tmp_2)
             multiply(tmp_2, p_o, out=tmp_2)
             multiply(a_dot_o, o, out=tmp_3)
@@ -1302,7 +1354,7 @@ def _second(
             multiply(d_next_h_dot, tanh_c, out=tmp)
             add(do_dot, tmp, out=do_dot)
             # dc_dot = do_dot ⊙ o ⊙ p_o ⊙ (1 − o) + d_next_c_dot + dtanh_c_dot ⊙ (1 − tanh_c²) − 2 ⊙ dtanh_c ⊙
-            #     tanh_c_dot ⊙ tanh_c + do ⊙ o_dot ⊙ p_o ⊙ (1 − o) + p_o_dot ⊙ do ⊙ o ⊙ (1 − o) − do ⊙ o_dot ⊙ o ⊙ p_o
+            # tanh_c_dot ⊙ tanh_c + do ⊙ o_dot ⊙ (p_o − 2 ⊙ o ⊙ p_o) + p_o_dot ⊙ do ⊙ o ⊙ (1 − o)
             subtract(1, o, out=dc_dot)
             multiply(dc_dot, do_dot, out=dc_dot)
             multiply(dc_dot, o, out=dc_dot)
@@ -1380,9 +1432,9 @@ def _second(
             if W_h_dot is not None:
                 matmul(da, W_h_dot.T, out=tmp)
                 add(dh_prev_dot, tmp, out=dh_prev_dot)
-            # dc_prev_dot = di_dot ⊙ i ⊙ p_i ⊙ (1 − i) + df_dot ⊙ f ⊙ p_f ⊙ (1 − f) + dc_dot ⊙ f + dc ⊙ f_dot + df ⊙
-            #     f_dot ⊙ p_f ⊙ (1 − f) + p_f_dot ⊙ df ⊙ f ⊙ (1 − f) − df ⊙ f_dot ⊙ f ⊙ p_f + di ⊙ i_dot ⊙ p_i ⊙ (1 −
-            #     i) + p_i_dot ⊙ di ⊙ i ⊙ (1 − i) − di ⊙ i_dot ⊙ i ⊙ p_i
+            # dc_prev_dot = di_dot ⊙ i ⊙ p_i ⊙ (1 − i) + df_dot ⊙ f ⊙ p_f ⊙ (1 − f) + dc_dot ⊙ f + dc ⊙ f_dot + df
+            # ⊙ f_dot ⊙ (p_f − 2 ⊙ f ⊙ p_f) + p_f_dot ⊙ df ⊙ f ⊙ (1 − f) + di ⊙ i_dot ⊙ (p_i − 2 ⊙ i ⊙ p_i) +
+            # p_i_dot ⊙ di ⊙ i ⊙ (1 − i)
             subtract(1, i, out=dc_prev_dot)
             multiply(dc_prev_dot, di_dot, out=dc_prev_dot)
             multiply(dc_prev_dot, i, out=dc_prev_dot)
@@ -1436,8 +1488,8 @@ def _second(
     add(second.dW_h, tmp_all_3, out=second.dW_h)
     # db_dot = Σ_n da_dot
     add.reduce(_rows(swept.da_dot), axis=0, out=second.db)
-    # dp_i_dot = Σ_n di_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + Σ_n di ⊙ i_dot ⊙ c_prev ⊙ (1 − i) + Σ_n c_prev_dot ⊙ di ⊙
-    #     i ⊙ (1 − i) − Σ_n di ⊙ i_dot ⊙ i ⊙ c_prev
+    # dp_i_dot = Σ_n di_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + Σ_n di ⊙ i_dot ⊙ c_prev ⊙ (1 − i) + Σ_n c_prev_dot ⊙
+    # di ⊙ i ⊙ (1 − i) − Σ_n di ⊙ i_dot ⊙ i ⊙ c_prev
     subtract(1, tape.i, out=tmp_all_4)
     multiply(tmp_all_4, swept.di_dot, out=tmp_all_4)
     multiply(tmp_all_4, tape.i, out=tmp_all_4)
@@ -1460,8 +1512,8 @@ def _second(
     multiply(tmp_all_4, tape.c[:-1], out=tmp_all_4)
     add.reduce(_rows(tmp_all_4), axis=0, out=tmp_all_5)
     subtract(second.dp_i, tmp_all_5, out=second.dp_i)
-    # dp_f_dot = Σ_n df_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + Σ_n df ⊙ f_dot ⊙ c_prev ⊙ (1 − f) + Σ_n c_prev_dot ⊙ df ⊙
-    #     f ⊙ (1 − f) − Σ_n df ⊙ f_dot ⊙ f ⊙ c_prev
+    # dp_f_dot = Σ_n df_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + Σ_n df ⊙ f_dot ⊙ c_prev ⊙ (1 − f) + Σ_n c_prev_dot ⊙
+    # df ⊙ f ⊙ (1 − f) − Σ_n df ⊙ f_dot ⊙ f ⊙ c_prev
     subtract(1, tape.f, out=tmp_all_4)
     multiply(tmp_all_4, swept.df_dot, out=tmp_all_4)
     multiply(tmp_all_4, tape.f, out=tmp_all_4)
@@ -1484,8 +1536,8 @@ def _second(
     multiply(tmp_all_4, tape.c[:-1], out=tmp_all_4)
     add.reduce(_rows(tmp_all_4), axis=0, out=tmp_all_5)
     subtract(second.dp_f, tmp_all_5, out=second.dp_f)
-    # dp_o_dot = Σ_n do_dot ⊙ c ⊙ o ⊙ (1 − o) + Σ_n do ⊙ o_dot ⊙ c ⊙ (1 − o) + Σ_n do ⊙ c_dot ⊙ o ⊙ (1 − o) −
-    #     Σ_n do ⊙ o_dot ⊙ c ⊙ o
+    # dp_o_dot = Σ_n do_dot ⊙ c ⊙ o ⊙ (1 − o) + Σ_n do ⊙ o_dot ⊙ c ⊙ (1 − o) + Σ_n do ⊙ c_dot ⊙ o ⊙ (1 −
+    # o) − Σ_n do ⊙ o_dot ⊙ c ⊙ o
     subtract(1, tape.o, out=tmp_all_4)
     multiply(tmp_all_4, swept.do_dot, out=tmp_all_4)
     multiply(tmp_all_4, tape.c[1:], out=tmp_all_4)

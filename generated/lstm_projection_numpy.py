@@ -214,7 +214,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array] | None = None
         self.gates = np.empty((T, 4, N, H), dtype)  # i, g, f, o
         self.c = np.empty((T + 1, N, H), dtype)  # c[0] is c0, c[t + 1] that of step t
         self.tanh_c = np.empty((T, N, H), dtype)
@@ -639,7 +640,17 @@ def jvp(
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "P"), (4, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((4, "H"),), sizes, dtype)
     W_p_dot = _tangent("W_p_dot", W_p_dot, ((1, "H"), (1, "P")), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, W_p_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        W_p_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -660,8 +671,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot they are the Hessian of ⟨dh, h⟩ + ⟨dc, c⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot, dc_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, P)
@@ -693,10 +705,32 @@ def hvp(
     W_p_dot = _tangent("W_p_dot", W_p_dot, ((1, "H"), (1, "P")), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "P")), sizes, dtype)
     dc_last_dot = _tangent("dc_dot", dc_dot, ((1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, W_p_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, dc_last_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, W_p_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        W_p_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, dc_last_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        W_p_dot,
+    )
     return _second(
         cache,
         moved,
@@ -723,10 +757,10 @@ def backward_backward(
     ddb: Array | None = None,
     ddW_p: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh, dc are the tangents of h, c along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh, dc are the tangents of h, c along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -753,7 +787,17 @@ def backward_backward(
     W_h_dot = _tangent("ddW_h", ddW_h, ((1, "P"), (4, "H")), sizes, dtype)
     b_dot = _tangent("ddb", ddb, ((4, "H"),), sizes, dtype)
     W_p_dot = _tangent("ddW_p", ddW_p, ((1, "H"), (1, "P")), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, W_x_dot, W_h_dot, b_dot, W_p_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+        W_p_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -818,8 +862,8 @@ def _tangents(
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
         tmp_rows_3 = tmp_rows_3_chunk[:count]
-        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
-        #     step
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
+        # other step
         copyto(a_dot, 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
@@ -833,7 +877,7 @@ def _tangents(
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
         # h_dot = (tanh_c_dot ⊙ o) · W_p + (o_dot ⊙ tanh_c) · W_p + (o ⊙ tanh_c) · W_p_dot, what waits for no
-        #     other step
+        # other step
         copyto(moved.h_dot[1:][steps], 0)
         if W_p_dot is not None:
             multiply(tape.gates[:, 3][steps], tape.tanh_c[steps], out=tmp_rows_3)
@@ -1223,7 +1267,8 @@ def _second(
     add(second.dW_h, tmp_all_3, out=second.dW_h)
     # db_dot = Σ_n da_dot
     add.reduce(_rows(swept.da_dot), axis=0, out=second.db)
-    # dW_p_dot = (tanh_c_dot ⊙ o)ᵀ · d_next_h + (o_dot ⊙ tanh_c)ᵀ · d_next_h + (o ⊙ tanh_c)ᵀ · d_next_h_dot
+    # dW_p_dot = (tanh_c_dot ⊙ o)ᵀ · d_next_h + (o_dot ⊙ tanh_c)ᵀ · d_next_h + (o ⊙ tanh_c)ᵀ ·
+    # d_next_h_dot
     multiply(moved.tanh_c_dot, tape.gates[:, 3], out=tmp_all_4)
     matmul(_rows(tmp_all_4).T, _rows(swept.d_next_h), out=second.dW_p)
     multiply(moved.o_dot, tape.tanh_c, out=tmp_all_4)

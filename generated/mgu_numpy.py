@@ -173,7 +173,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.f = np.empty((T, N, H), dtype)
         self.n = np.empty((T, N, H), dtype)
         self.h = np.empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
@@ -554,7 +555,16 @@ def jvp(
     b_dot = _tangent("b_dot", b_dot, ((2, "H"),), sizes, dtype)
     U_f_dot = _tangent("U_f_dot", U_f_dot, ((1, "H"), (1, "H")), sizes, dtype)
     U_n_dot = _tangent("U_n_dot", U_n_dot, ((1, "H"), (1, "H")), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, b_dot, U_f_dot, U_n_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        U_f_dot,
+        U_n_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -572,8 +582,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -599,10 +610,30 @@ def hvp(
     U_f_dot = _tangent("U_f_dot", U_f_dot, ((1, "H"), (1, "H")), sizes, dtype)
     U_n_dot = _tangent("U_n_dot", U_n_dot, ((1, "H"), (1, "H")), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, b_dot, U_f_dot, U_n_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot, U_f_dot, U_n_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        U_f_dot,
+        U_n_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        U_f_dot,
+        U_n_dot,
+    )
     return _second(
         cache,
         moved,
@@ -626,10 +657,10 @@ def backward_backward(
     ddU_f: Array | None = None,
     ddU_n: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -654,7 +685,16 @@ def backward_backward(
     b_dot = _tangent("ddb", ddb, ((2, "H"),), sizes, dtype)
     U_f_dot = _tangent("ddU_f", ddU_f, ((1, "H"), (1, "H")), sizes, dtype)
     U_n_dot = _tangent("ddU_n", ddU_n, ((1, "H"), (1, "H")), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot, U_f_dot, U_n_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        U_f_dot,
+        U_n_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -731,7 +771,7 @@ def _tangents(
             matmul(_rows(tape.h[:-1][steps]), U_f_dot, out=_rows(tmp_rows_2))
             add(f_sum_dot, tmp_rows_2, out=f_sum_dot)
         # n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n, what
-        #     waits for no other step
+        # waits for no other step
         copyto(n_sum_dot, 0)
         if U_n_dot is not None:
             multiply(tape.f[steps], tape.h[:-1][steps], out=tmp_rows_3)
@@ -785,7 +825,7 @@ def _tangents(
             multiply(n, n, out=n_dot)
             subtract(1, n_dot, out=n_dot)
             multiply(n_dot, n_sum_dot, out=n_dot)
-            # h_dot = −f_dot ⊙ h_prev + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f + f_dot ⊙ n
+            # h_dot = f_dot ⊙ (−h_prev + n) + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f
             negative(h_prev, out=h_dot)
             add(h_dot, n, out=h_dot)
             multiply(h_dot, f_dot, out=h_dot)
@@ -951,8 +991,8 @@ def _second(
             if U_n_dot is not None:
                 matmul(dn_sum, U_n_dot.T, out=tmp)
                 add(df_sum_2_dot, tmp, out=df_sum_2_dot)
-            # df_dot = df_sum_2_dot ⊙ h_prev − d_next_h_dot ⊙ h_prev + d_next_h ⊙ n_dot − d_next_h ⊙ h_prev_dot +
-            #     d_next_h_dot ⊙ n + h_prev_dot ⊙ df_sum_2
+            # df_dot = d_next_h_dot ⊙ (−h_prev + n) + df_sum_2_dot ⊙ h_prev + d_next_h ⊙ n_dot − d_next_h ⊙
+            # h_prev_dot + h_prev_dot ⊙ df_sum_2
             negative(h_prev, out=df_dot)
             add(df_dot, n, out=df_dot)
             multiply(df_dot, d_next_h_dot, out=df_dot)
@@ -964,7 +1004,7 @@ def _second(
             subtract(df_dot, tmp, out=df_dot)
             multiply(h_prev_dot, df_sum_2, out=tmp)
             add(df_dot, tmp, out=df_dot)
-            # df_sum_dot = df_dot ⊙ f ⊙ (1 − f) + df ⊙ f_dot ⊙ (1 − f) − df ⊙ f_dot ⊙ f
+            # df_sum_dot = df_dot ⊙ f ⊙ (1 − f) + df ⊙ f_dot ⊙ (1 − 2 ⊙ f)
             subtract(1, f, out=df_sum_dot)
             multiply(df_sum_dot, df_dot, out=df_sum_dot)
             multiply(df_sum_dot, f, out=df_sum_dot)
@@ -974,7 +1014,7 @@ def _second(
             multiply(tmp, f_dot, out=tmp)
             add(df_sum_dot, tmp, out=df_sum_dot)
             # dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
-            #     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
+            # df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
             matmul(df_sum_dot, U_f.T, out=dh_prev_dot)
             multiply(d_next_h, f_dot, out=tmp)
             subtract(dh_prev_dot, tmp, out=dh_prev_dot)

@@ -7,7 +7,7 @@
 //     f_dot = f_sum_dot ⊙ f ⊙ (1 − f)
 //     n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n
 //     n_dot = n_sum_dot ⊙ (1 − n²)
-//     h_dot = −f_dot ⊙ h_prev + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f + f_dot ⊙ n
+//     h_dot = f_dot ⊙ (−h_prev + n) + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f
 // From the last step to the first the backward pass and the tangents of its results; dX_dot is that of dX, the
 // cotangent ∂loss/∂X. ⊙ is elementwise, · the matrix product, σ(z) = 1 / (1 + exp(−z)).
 //
@@ -39,71 +39,174 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-// The terms of a sum that this block adds up: all of them, or those of one part, the parts being blockIdx.z.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+
+__device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
+
+// The terms of a sum that are added up here: all of them, or those of one part of many. All parts but the last ones
+// have as many terms, a multiple of a unit.
 struct Part {
     Index begin, end;
 
-    __device__ __forceinline__ Part(Index terms, Index parts = 1)
+    __device__ __forceinline__ Part(Index terms, Index parts = 1, Index number = 0, Index unit = 1)
     {
-        const Index size = (terms + parts - 1) / parts;
-        begin = blockIdx.z * size;
-        end = begin + size < terms ? begin + size : terms;
+        const Index size = (terms + parts * unit - 1) / (parts * unit) * unit;
+        begin = number * size;
+        end = smaller(begin + size, terms);
     }
 };
 
-// The tile of a block of threads: ROW_THREADS × 16 threads, each with some rows and columns of its own.
-template <int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH>
+// A block's tile of points, ROWS × COLUMNS, and its threads. Each has OWN_ROWS × OWN_COLUMNS neighbouring points. Where
+// there are several slices, every one is a warp that forms the sums of the whole tile over its own part of the terms.
+template <int SLICE_COUNT, int ROW_THREADS, int COLUMN_THREADS, int OWN_ROWS_, int OWN_COLUMNS_, int DEPTH_>
 struct Tiling {
-    static constexpr int THREADS = ROW_THREADS * 16, ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = 16 * OWN_COLUMNS;
+    static constexpr int OWN_ROWS = OWN_ROWS_, OWN_COLUMNS = OWN_COLUMNS_, DEPTH = DEPTH_;
+    static constexpr int ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = COLUMN_THREADS * OWN_COLUMNS;
+    static constexpr int TEAM = ROW_THREADS * COLUMN_THREADS, THREADS = SLICE_COUNT * TEAM;
+    static_assert(SLICE_COUNT == 1 || TEAM == 32, "a slice is a warp");
+    static_assert(SLICE_COUNT == 1 || ROWS * COLUMNS <= THREADS, "every point is one thread's to complete");
+
+    // This thread among those of its slice, and among all.
+    static __device__ __forceinline__ int rank() { return threadIdx.y * COLUMN_THREADS + threadIdx.x; }
+    static __device__ __forceinline__ int thread() { return threadIdx.z * TEAM + rank(); }
 
     static __device__ __forceinline__ Index first_row() { return Index(blockIdx.x) * ROWS; }
     static __device__ __forceinline__ Index first_column() { return Index(blockIdx.y) * COLUMNS; }
-    static __device__ __forceinline__ Index row(int own) { return first_row() + threadIdx.y + own * ROW_THREADS; }
-    static __device__ __forceinline__ Index column(int own) { return first_column() + threadIdx.x + own * 16; }
+
+    // The row and the column of a point of the thread of a rank.
+    static __device__ __forceinline__ Index row(int rank, int own_row)
+    {
+        return first_row() + rank / COLUMN_THREADS * OWN_ROWS + own_row;
+    }
+    static __device__ __forceinline__ Index column(int rank, int own_column)
+    {
+        return first_column() + rank % COLUMN_THREADS * OWN_COLUMNS + own_column;
+    }
+
+    // Until all threads of the slice are here.
+    static __device__ __forceinline__ void wait()
+    {
+        if (SLICE_COUNT == 1)
+            __syncthreads();
+        else
+            __syncwarp();
+    }
 };
 
-// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. Pieces of the operands
-// are loaded to shared memory, along k where that is how they lie in memory; beyond their edges they are zero.
-template <bool LEFT_ALONG, bool RIGHT_ALONG, int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH, int BLOCKS,
-          int LEFT_WIDTH, int RIGHT_WIDTH, class Left, class Right>
+// Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+template <class Tile, int WIDTH>
+struct Pieces {
+    Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
+};
+
+// What a slice has in shared memory: pieces of the operands, and then the sums of all of its threads' points.
+template <class Tile, int WIDTH, int SUMS>
+union Slice {
+    Pieces<Tile, WIDTH> pieces;
+    Real sums[SUMS][Tile::OWN_ROWS][Tile::OWN_COLUMNS][Tile::TEAM];
+};
+
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
+// side by side in memory, along k or along the lines.
+template <class Tile, bool ALONG, int LINES>
+struct Spot {
+    int depth, line;
+
+    __device__ __forceinline__ explicit Spot(int load)
+    {
+        constexpr int ROW = ALONG ? Tile::DEPTH : LINES;  // how many lie side by side
+        const int rank = Tile::rank();
+        // The first two are the third, taken apart so that what depends on the thread is the same for all of its loads.
+        const int near = ROW >= Tile::TEAM ? rank + load % (ROW / Tile::TEAM) * Tile::TEAM
+            : Tile::TEAM % ROW == 0 ? rank % ROW : (rank + load * Tile::TEAM) % ROW;
+        const int far = ROW >= Tile::TEAM ? load / (ROW / Tile::TEAM)
+            : Tile::TEAM % ROW == 0 ? rank / ROW + load * (Tile::TEAM / ROW) : (rank + load * Tile::TEAM) / ROW;
+        depth = ALONG ? near : far;
+        line = ALONG ? far : near;
+    }
+};
+
+// Load this thread's entries of the piece whose k begin at `start`; beyond the part's end they are zero.
+template <bool ALONG, int LINES, class Tile, int LOADS, class Entry>
+__device__ __forceinline__ void fetch(Tile, Real (&next)[LOADS], Index start, Part part, Entry entry)
+{
+    static_assert(LOADS * Tile::TEAM == Tile::DEPTH * LINES, "all threads load as much");
+    if (start + Tile::DEPTH <= part.end) {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = entry(start + spot.depth, spot.line);
+        }
+    } else {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = start + spot.depth < part.end ? entry(start + spot.depth, spot.line) : Real(0);
+        }
+    }
+}
+
+// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. The next pieces of the
+// operands are on their way to registers while these are multiplied. Rows and columns beyond the edge repeat the last
+// one; nobody asks for their sums.
+template <bool LEFT_ALONG, bool RIGHT_ALONG, class Tile, int BLOCKS, int WIDTH, class Left, class Right>
 __device__ __forceinline__ void add_product(
-    Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>, Real (&sum)[BLOCKS][OWN_ROWS][OWN_COLUMNS],
-    Real (&left_tile)[DEPTH][LEFT_WIDTH], Real (&right_tile)[DEPTH][RIGHT_WIDTH],
+    Tile tile, Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS], Pieces<Tile, WIDTH> &pieces,
     Index rows, Index columns, Part part, Left left, Right right)
 {
-    using Tile = Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>;
-    const int thread = threadIdx.y * 16 + threadIdx.x;
+    constexpr int DEPTH = Tile::DEPTH, ROWS = Tile::ROWS, COLUMNS = BLOCKS * Tile::COLUMNS;
+    constexpr int OWN_ROWS = Tile::OWN_ROWS, OWN_COLUMNS = Tile::OWN_COLUMNS;
+    constexpr int LEFT_LOADS = DEPTH * ROWS / Tile::TEAM, RIGHT_LOADS = DEPTH * COLUMNS / Tile::TEAM;
+
+    Real left_next[LEFT_LOADS], right_next[RIGHT_LOADS];
+    const int last_row = smaller(rows - Tile::first_row(), ROWS) - 1;
+    const int last_column = smaller(columns - Tile::first_column(), Tile::COLUMNS) - 1;
+    const auto left_entry = [&](Index k, int line) {
+        return left(Tile::first_row() + min(line, last_row), k);
+    };
+    const auto right_entry = [&](Index k, int line) {
+        return right(k, line / Tile::COLUMNS, Tile::first_column() + min(line % Tile::COLUMNS, last_column));
+    };
+    if (part.begin < part.end) {
+        fetch<LEFT_ALONG, ROWS>(tile, left_next, part.begin, part, left_entry);
+        fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, part.begin, part, right_entry);
+    }
     for (Index start = part.begin; start < part.end; start += DEPTH) {
-        for (int at = thread; at < DEPTH * Tile::ROWS; at += Tile::THREADS) {
-            const int depth = LEFT_ALONG ? at % DEPTH : at / Tile::ROWS;
-            const int line = LEFT_ALONG ? at / DEPTH : at % Tile::ROWS;
-            const Index k = start + depth, row = Tile::first_row() + line;
-            left_tile[depth][line] = k < part.end && row < rows ? left(row, k) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < LEFT_LOADS; ++load) {
+            const Spot<Tile, LEFT_ALONG, ROWS> spot(load);
+            pieces.left[spot.depth][spot.line] = left_next[load];
         }
-        for (int at = thread; at < DEPTH * BLOCKS * Tile::COLUMNS; at += Tile::THREADS) {
-            const int depth = RIGHT_ALONG ? at % DEPTH : at / (BLOCKS * Tile::COLUMNS);
-            const int line = RIGHT_ALONG ? at / DEPTH : at % (BLOCKS * Tile::COLUMNS);
-            const int block = line / Tile::COLUMNS;
-            const Index k = start + depth, column = Tile::first_column() + line % Tile::COLUMNS;
-            right_tile[depth][line] = k < part.end && column < columns ? right(k, block, column) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < RIGHT_LOADS; ++load) {
+            const Spot<Tile, RIGHT_ALONG, COLUMNS> spot(load);
+            // A thread's columns of all blocks are neighbours.
+            const int block = spot.line / Tile::COLUMNS, column = spot.line % Tile::COLUMNS;
+            const int place = (column / OWN_COLUMNS * BLOCKS + block) * OWN_COLUMNS + column % OWN_COLUMNS;
+            pieces.right[spot.depth][place] = right_next[load];
         }
-        __syncthreads();
-        // A sum of the tile's own is added to the whole: long sums lose fewer digits than term by term.
-        Real of_tile[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
-        #pragma unroll 4
+        Tile::wait();
+        if (start + DEPTH < part.end) {
+            fetch<LEFT_ALONG, ROWS>(tile, left_next, start + DEPTH, part, left_entry);
+            fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, start + DEPTH, part, right_entry);
+        }
+        // A sum of the pieces' own is added to the whole: long sums lose fewer digits than term by term.
+        Real of_pieces[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
+        #pragma unroll 8
         for (int depth = 0; depth < DEPTH; ++depth) {
             Real left_own[OWN_ROWS];
             #pragma unroll
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                left_own[own_row] = left_tile[depth][threadIdx.y + own_row * ROW_THREADS];
+                left_own[own_row] = pieces.left[depth][threadIdx.y * OWN_ROWS + own_row];
             #pragma unroll
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
+                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                        of_tile[block][own_row][own_column] += left_own[own_row] * right_own;
+                        of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
                 }
         }
         #pragma unroll
@@ -112,9 +215,36 @@ __device__ __forceinline__ void add_product(
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column)
-                    sum[block][own_row][own_column] += of_tile[block][own_row][own_column];
-        __syncthreads();
+                    sum[block][own_row][own_column] += of_pieces[block][own_row][own_column];
+        Tile::wait();
     }
+}
+
+// Hand a slice's sums to all threads of the block, as those from the first on.
+template <class Tile, int WIDTH, int SUMS, int BLOCKS>
+__device__ __forceinline__ void keep_sums(
+    Slice<Tile, WIDTH, SUMS> &slice, int first, const Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS])
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+            #pragma unroll
+            for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column)
+                slice.sums[first + block][own_row][own_column][Tile::rank()] = sum[block][own_row][own_column];
+}
+
+// sum[block] = the sums of all slices at a point, added in the order of the slices.
+template <class Tile, int WIDTH, int SUMS, int SLICE_COUNT, int BLOCKS>
+__device__ __forceinline__ void add_slices(
+    Real (&sum)[BLOCKS], const Slice<Tile, WIDTH, SUMS> (&slices)[SLICE_COUNT], int first,
+    int rank, int own_row, int own_column)
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int slice = 0; slice < SLICE_COUNT; ++slice)
+            sum[block] += slices[slice].sums[first + block][own_row][own_column][rank];
 }
 
 // sum[block] = Σ_k term(k, block) for the k of a part, by a column of 8 threads: each adds every eighth term, and
@@ -144,36 +274,37 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     const Real *U_f_dot_, const Real *f_, const Real *U_n_dot_, const Real *b_dot_, Real *a_dot_,
     Real *f_sum_dot_, Real *n_sum_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 32> pieces;
     // sum_a_dot = x · W_x_dot
-    Real sum_a_dot[2][4][1] = {};
+    Real sum_a_dot[2][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 2 * H + block * H + at_h]; });
     // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 2 * H + block * H + at_h]; });
     // sum_f_sum_dot_before = h_prev · U_f_dot
-    Real sum_f_sum_dot_before[1][4][1] = {};
+    Real sum_f_sum_dot_before[1][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_f_sum_dot_before, left_tile, right_tile, rows, H, Part(U_f_dot_ ? H : 0),
+        Tile(), sum_f_sum_dot_before, pieces, rows, H, Part(U_f_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[k * H + at_h]; });
     // sum_n_sum_dot_before = (f ⊙ h_prev) · U_n_dot
-    Real sum_n_sum_dot_before[1][4][1] = {};
+    Real sum_n_sum_dot_before[1][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before, left_tile, right_tile, rows, H, Part(U_n_dot_ ? H : 0),
+        Tile(), sum_n_sum_dot_before, pieces, rows, H, Part(U_n_dot_ ? H : 0),
         [=](Index at_n, Index k) { return f_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_dot_[k * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
             if (!(at_n < rows && at_h < H))
                 continue;
             const Real b_dot_f = (b_dot_ ? b_dot_[at_h] : Real(0));
@@ -195,243 +326,263 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
 
 // ---- Tangents of the forward pass, one step
 
-extern "C" __global__ void __launch_bounds__(128) upward_step_f_dot(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_f_dot(
     const Real *h_prev_dot_, const Real *U_f_, const Real *a_dot_, const Real *f_sum_dot_, const Real *f_,
     Real *f_dot_, Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 2, 16>;
+    __shared__ __align__(16) Slice<Tile, 16, 1> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real a_dot_f = inside ? a_dot_[at_n * 2 * H + at_h] : Real(0);
+    const Real f_sum_dot_before = inside ? f_sum_dot_[at_n * H + at_h] : Real(0);
+    const Real f = inside ? f_[at_n * H + at_h] : Real(0);
     // sum_f_sum_dot = h_prev_dot · U_f
-    Real sum_f_sum_dot[1][2][1] = {};
+    Real sum_f_sum_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_f_sum_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_f_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[k * H + at_h]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real a_dot_f = a_dot_[at_n * 2 * H + at_h];
-            const Real f_sum_dot_before = f_sum_dot_[at_n * H + at_h];
-            const Real f = f_[at_n * H + at_h];
-            // f_sum_dot = h_prev · U_f_dot + h_prev_dot · U_f + a_dot_f
-            const Real f_sum_dot = a_dot_f + f_sum_dot_before + sum_f_sum_dot[0][own_row][own_column];
-            // f_dot = f_sum_dot ⊙ f ⊙ (1 − f)
-            const Real f_dot = f_sum_dot * f * (1 - f);
-            f_dot_[at_n * H + at_h] = f_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_f_sum_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_f_sum_dot[1] = {};
+    add_slices(sum_f_sum_dot, slices, 0, rank, own_row, own_column);
+    // f_sum_dot = h_prev · U_f_dot + h_prev_dot · U_f + a_dot_f
+    const Real f_sum_dot = a_dot_f + f_sum_dot_before + sum_f_sum_dot[0];
+    // f_dot = f_sum_dot ⊙ f ⊙ (1 − f)
+    const Real f_dot = f_sum_dot * f * (1 - f);
+    f_dot_[at_n * H + at_h] = f_dot;
 }
 
-extern "C" __global__ void __launch_bounds__(128) upward_step_n_dot(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_n_dot(
     const Real *h_prev_dot_, const Real *f_, const Real *U_n_, const Real *f_dot_, const Real *h_prev_,
     const Real *a_dot_, const Real *n_sum_dot_, const Real *n_, Real *n_dot_, Real *h_dot_,
     const Index *source_, Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 2, 16>;
+    __shared__ __align__(16) Slice<Tile, 16, 1> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const bool ended = inside && source_ && source_[at_n] < 0;
+    const Real a_dot_n = inside ? a_dot_[at_n * 2 * H + H + at_h] : Real(0);
+    const Real n_sum_dot_before = inside ? n_sum_dot_[at_n * H + at_h] : Real(0);
+    const Real n = inside ? n_[at_n * H + at_h] : Real(0);
+    const Real f_dot = inside ? f_dot_[at_n * H + at_h] : Real(0);
+    const Real h_prev = inside ? h_prev_[at_n * H + at_h] : Real(0);
+    const Real h_prev_dot = inside ? h_prev_dot_[at_n * H + at_h] : Real(0);
+    const Real f = inside ? f_[at_n * H + at_h] : Real(0);
     // sum_n_sum_dot = (h_prev_dot ⊙ f) · U_n
-    Real sum_n_sum_dot[1][2][1] = {};
+    Real sum_n_sum_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k] * f_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
     // sum_n_sum_dot += (f_dot ⊙ h_prev) · U_n
     add_product<true, false>(
-        Tile(), sum_n_sum_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return f_dot_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const bool ended = source_ && source_[at_n] < 0;
-            const Real a_dot_n = a_dot_[at_n * 2 * H + H + at_h];
-            const Real n_sum_dot_before = n_sum_dot_[at_n * H + at_h];
-            const Real n = n_[at_n * H + at_h];
-            const Real f_dot = f_dot_[at_n * H + at_h];
-            const Real h_prev = h_prev_[at_n * H + at_h];
-            const Real h_prev_dot = h_prev_dot_[at_n * H + at_h];
-            const Real f = f_[at_n * H + at_h];
-            // n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n
-            const Real n_sum_dot = a_dot_n + n_sum_dot_before + sum_n_sum_dot[0][own_row][own_column];
-            // n_dot = n_sum_dot ⊙ (1 − n²)
-            const Real n_dot = n_sum_dot * (1 - (n * n));
-            n_dot_[at_n * H + at_h] = n_dot;
-            // h_dot = f_dot ⊙ (−h_prev + n) + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f
-            const Real h_dot = f_dot * (-h_prev + n) + h_prev_dot * (1 - f) + n_dot * f;
-            h_dot_[at_n * H + at_h] = ended ? h_prev_dot_[at_n * H + at_h] : h_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_n_sum_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_n_sum_dot[1] = {};
+    add_slices(sum_n_sum_dot, slices, 0, rank, own_row, own_column);
+    // n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n
+    const Real n_sum_dot = a_dot_n + n_sum_dot_before + sum_n_sum_dot[0];
+    // n_dot = n_sum_dot ⊙ (1 − n²)
+    const Real n_dot = n_sum_dot * (1 - (n * n));
+    n_dot_[at_n * H + at_h] = n_dot;
+    // h_dot = f_dot ⊙ (−h_prev + n) + h_prev_dot ⊙ (1 − f) + n_dot ⊙ f
+    const Real h_dot = f_dot * (-h_prev + n) + h_prev_dot * (1 - f) + n_dot * f;
+    h_dot_[at_n * H + at_h] = ended ? h_prev_dot_[at_n * H + at_h] : h_dot;
 }
 
 // ---- The backward pass and its tangents, one step, from the last to the first
 
-extern "C" __global__ void __launch_bounds__(128) downward_step_d_next_h(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_d_next_h(
     const Real *df_sum_after_, const Real *U_f_, const Real *df_sum_dot_after_, const Real *U_f_dot_,
     const Real *dh_prev_, const Real *dh_given_, Real *d_next_h_, const Real *dh_prev_dot_,
     const Real *dh_dot_given_, Real *d_next_h_dot_, const Real *f_, const Real *n_, Real *dn_sum_,
     const Real *f_dot_, const Real *n_dot_, Real *dn_sum_dot_, Index N, Index H, int last_step)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 1, 16>;
+    __shared__ __align__(16) Slice<Tile, 8, 2> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real dh_prev_after = inside ? dh_prev_[at_n * H + at_h] : Real(0);
+    const Real dh_given = inside ? (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0)) : Real(0);
+    const Real dh_prev_dot_after = inside ? dh_prev_dot_[at_n * H + at_h] : Real(0);
+    const Real dh_dot_given = inside ? (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0)) : Real(0);
+    const Real f = inside ? f_[at_n * H + at_h] : Real(0);
+    const Real n = inside ? n_[at_n * H + at_h] : Real(0);
+    const Real f_dot = inside ? f_dot_[at_n * H + at_h] : Real(0);
+    const Real n_dot = inside ? n_dot_[at_n * H + at_h] : Real(0);
     // sum_dh_prev_after = df_sum_after · U_fᵀ
-    Real sum_dh_prev_after[1][2][1] = {};
+    Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after, left_tile, right_tile, N, H, Part(last_step ? 0 : H),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot_after = df_sum_dot_after · U_fᵀ
-    Real sum_dh_prev_dot_after[1][2][1] = {};
+    Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(last_step ? 0 : H),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_dot_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot_after += df_sum_after · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after, left_tile, right_tile, N, H, Part(U_f_dot_ && !last_step ? H : 0),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(U_f_dot_ && !last_step ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real dh_prev_after = dh_prev_[at_n * H + at_h];
-            const Real dh_given = (dh_given_ ? dh_given_[at_n * H + at_h] : Real(0));
-            const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
-            const Real dh_dot_given = (dh_dot_given_ ? dh_dot_given_[at_n * H + at_h] : Real(0));
-            const Real f = f_[at_n * H + at_h];
-            const Real n = n_[at_n * H + at_h];
-            const Real f_dot = f_dot_[at_n * H + at_h];
-            const Real n_dot = n_dot_[at_n * H + at_h];
-            // d_next_h = dh_prev of step t + 1 + dh[t]
-            const Real d_next_h = sum_dh_prev_after[0][own_row][own_column] + dh_prev_after + dh_given;
-            d_next_h_[at_n * H + at_h] = d_next_h;
-            // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
-            const Real d_next_h_dot = sum_dh_prev_dot_after[0][own_row][own_column] + dh_prev_dot_after +
-                dh_dot_given;
-            d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
-            // dn = d_next_h ⊙ f
-            const Real dn = d_next_h * f;
-            // dn_sum = dn ⊙ (1 − n²)
-            const Real dn_sum = dn * (1 - (n * n));
-            dn_sum_[at_n * H + at_h] = dn_sum;
-            // dn_dot = d_next_h ⊙ f_dot + d_next_h_dot ⊙ f
-            const Real dn_dot = d_next_h * f_dot + d_next_h_dot * f;
-            // dn_sum_dot = dn_dot ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ n
-            const Real dn_sum_dot = dn_dot * (1 - (n * n)) - 2 * dn * n_dot * n;
-            dn_sum_dot_[at_n * H + at_h] = dn_sum_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
+    keep_sums(slices[threadIdx.z], 1, sum_dh_prev_dot_after_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_dh_prev_after[1] = {};
+    add_slices(sum_dh_prev_after, slices, 0, rank, own_row, own_column);
+    Real sum_dh_prev_dot_after[1] = {};
+    add_slices(sum_dh_prev_dot_after, slices, 1, rank, own_row, own_column);
+    // d_next_h = dh_prev of step t + 1 + dh[t]
+    const Real d_next_h = sum_dh_prev_after[0] + dh_prev_after + dh_given;
+    d_next_h_[at_n * H + at_h] = d_next_h;
+    // d_next_h_dot = dh_prev_dot of step t + 1 + dh_dot[t]
+    const Real d_next_h_dot = sum_dh_prev_dot_after[0] + dh_prev_dot_after + dh_dot_given;
+    d_next_h_dot_[at_n * H + at_h] = d_next_h_dot;
+    // dn = d_next_h ⊙ f
+    const Real dn = d_next_h * f;
+    // dn_sum = dn ⊙ (1 − n²)
+    const Real dn_sum = dn * (1 - (n * n));
+    dn_sum_[at_n * H + at_h] = dn_sum;
+    // dn_dot = d_next_h ⊙ f_dot + d_next_h_dot ⊙ f
+    const Real dn_dot = d_next_h * f_dot + d_next_h_dot * f;
+    // dn_sum_dot = dn_dot ⊙ (1 − n²) − 2 ⊙ dn ⊙ n_dot ⊙ n
+    const Real dn_sum_dot = dn_dot * (1 - (n * n)) - 2 * dn * n_dot * n;
+    dn_sum_dot_[at_n * H + at_h] = dn_sum_dot;
 }
 
-extern "C" __global__ void __launch_bounds__(128) downward_step_df_sum(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_df_sum(
     const Real *dn_sum_, const Real *U_n_, const Real *dn_sum_dot_, const Real *U_n_dot_,
     const Real *d_next_h_, const Real *n_, const Real *h_prev_, const Real *f_, Real *df_sum_,
     Real *dh_prev_, const Real *d_next_h_dot_, const Real *n_dot_, const Real *h_prev_dot_,
     const Real *f_dot_, Real *df_sum_dot_, Real *dh_prev_dot_, Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 1, 16>;
+    __shared__ __align__(16) Slice<Tile, 8, 2> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real d_next_h = inside ? d_next_h_[at_n * H + at_h] : Real(0);
+    const Real n = inside ? n_[at_n * H + at_h] : Real(0);
+    const Real h_prev = inside ? h_prev_[at_n * H + at_h] : Real(0);
+    const Real f = inside ? f_[at_n * H + at_h] : Real(0);
+    const Real d_next_h_dot = inside ? d_next_h_dot_[at_n * H + at_h] : Real(0);
+    const Real n_dot = inside ? n_dot_[at_n * H + at_h] : Real(0);
+    const Real h_prev_dot = inside ? h_prev_dot_[at_n * H + at_h] : Real(0);
+    const Real f_dot = inside ? f_dot_[at_n * H + at_h] : Real(0);
     // sum_df_sum_2 = dn_sum · U_nᵀ
-    Real sum_df_sum_2[1][2][1] = {};
+    Real sum_df_sum_2_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_df_sum_2, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_df_sum_2_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[at_h * H + k]; });
     // sum_df_sum_2_dot = dn_sum_dot · U_nᵀ
-    Real sum_df_sum_2_dot[1][2][1] = {};
+    Real sum_df_sum_2_dot_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_df_sum_2_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[at_h * H + k]; });
     // sum_df_sum_2_dot += dn_sum · U_n_dotᵀ
     add_product<true, true>(
-        Tile(), sum_df_sum_2_dot, left_tile, right_tile, N, H, Part(U_n_dot_ ? H : 0),
+        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H, Part(U_n_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_dot_[at_h * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real d_next_h = d_next_h_[at_n * H + at_h];
-            const Real n = n_[at_n * H + at_h];
-            const Real h_prev = h_prev_[at_n * H + at_h];
-            const Real f = f_[at_n * H + at_h];
-            const Real d_next_h_dot = d_next_h_dot_[at_n * H + at_h];
-            const Real n_dot = n_dot_[at_n * H + at_h];
-            const Real h_prev_dot = h_prev_dot_[at_n * H + at_h];
-            const Real f_dot = f_dot_[at_n * H + at_h];
-            // df_sum_2 = dn_sum · U_nᵀ
-            const Real df_sum_2 = sum_df_sum_2[0][own_row][own_column];
-            // df = d_next_h ⊙ n − d_next_h ⊙ h_prev + df_sum_2 ⊙ h_prev
-            const Real df = d_next_h * n - d_next_h * h_prev + df_sum_2 * h_prev;
-            // df_sum = df ⊙ f ⊙ (1 − f)
-            const Real df_sum = df * f * (1 - f);
-            df_sum_[at_n * H + at_h] = df_sum;
-            // dh_prev = d_next_h ⊙ (1 − f) + df_sum_2 ⊙ f + df_sum · U_fᵀ
-            // but for the last sum, which is added where it arrives
-            const Real dh_prev = d_next_h * (1 - f) + df_sum_2 * f;
-            dh_prev_[at_n * H + at_h] = dh_prev;
-            // df_sum_2_dot = dn_sum_dot · U_nᵀ + dn_sum · U_n_dotᵀ
-            const Real df_sum_2_dot = sum_df_sum_2_dot[0][own_row][own_column];
-            // df_dot = d_next_h_dot ⊙ (−h_prev + n) + df_sum_2_dot ⊙ h_prev + d_next_h ⊙ n_dot − d_next_h ⊙ h_prev_dot
-            //     + h_prev_dot ⊙ df_sum_2
-            const Real df_dot = d_next_h_dot * (-h_prev + n) + df_sum_2_dot * h_prev + d_next_h * n_dot - d_next_h *
-                h_prev_dot + h_prev_dot * df_sum_2;
-            // df_sum_dot = df_dot ⊙ f ⊙ (1 − f) + df ⊙ f_dot ⊙ (1 − 2 ⊙ f)
-            const Real df_sum_dot = df_dot * f * (1 - f) + df * f_dot * (1 - 2 * f);
-            df_sum_dot_[at_n * H + at_h] = df_sum_dot;
-            // dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
-            //     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
-            // but for the last sum, which is added where it arrives
-            const Real dh_prev_dot = -(d_next_h * f_dot) + d_next_h_dot * (1 - f) + df_sum_2_dot * f + df_sum_2 *
-                f_dot;
-            dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_df_sum_2_own);
+    keep_sums(slices[threadIdx.z], 1, sum_df_sum_2_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_df_sum_2[1] = {};
+    add_slices(sum_df_sum_2, slices, 0, rank, own_row, own_column);
+    Real sum_df_sum_2_dot[1] = {};
+    add_slices(sum_df_sum_2_dot, slices, 1, rank, own_row, own_column);
+    // df_sum_2 = dn_sum · U_nᵀ
+    const Real df_sum_2 = sum_df_sum_2[0];
+    // df = d_next_h ⊙ n − d_next_h ⊙ h_prev + df_sum_2 ⊙ h_prev
+    const Real df = d_next_h * n - d_next_h * h_prev + df_sum_2 * h_prev;
+    // df_sum = df ⊙ f ⊙ (1 − f)
+    const Real df_sum = df * f * (1 - f);
+    df_sum_[at_n * H + at_h] = df_sum;
+    // dh_prev = d_next_h ⊙ (1 − f) + df_sum_2 ⊙ f + df_sum · U_fᵀ
+    // but for the last sum, which is added where it arrives
+    const Real dh_prev = d_next_h * (1 - f) + df_sum_2 * f;
+    dh_prev_[at_n * H + at_h] = dh_prev;
+    // df_sum_2_dot = dn_sum_dot · U_nᵀ + dn_sum · U_n_dotᵀ
+    const Real df_sum_2_dot = sum_df_sum_2_dot[0];
+    // df_dot = d_next_h_dot ⊙ (−h_prev + n) + df_sum_2_dot ⊙ h_prev + d_next_h ⊙ n_dot − d_next_h ⊙ h_prev_dot
+    //     + h_prev_dot ⊙ df_sum_2
+    const Real df_dot = d_next_h_dot * (-h_prev + n) + df_sum_2_dot * h_prev + d_next_h * n_dot - d_next_h *
+        h_prev_dot + h_prev_dot * df_sum_2;
+    // df_sum_dot = df_dot ⊙ f ⊙ (1 − f) + df ⊙ f_dot ⊙ (1 − 2 ⊙ f)
+    const Real df_sum_dot = df_dot * f * (1 - f) + df * f_dot * (1 - 2 * f);
+    df_sum_dot_[at_n * H + at_h] = df_sum_dot;
+    // dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
+    //     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
+    // but for the last sum, which is added where it arrives
+    const Real dh_prev_dot = -(d_next_h * f_dot) + d_next_h_dot * (1 - f) + df_sum_2_dot * f + df_sum_2 *
+        f_dot;
+    dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
 }
 
 // ---- The backward pass and its tangents, what reaches the initial states from the first step
 
-extern "C" __global__ void __launch_bounds__(128) downward_start(
+extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     const Real *df_sum_dot_, const Real *U_f_, const Real *df_sum_, const Real *U_f_dot_,
     Real *dh_prev_dot_, Index N, Index H)
 {
-    using Tile = Tiling<8, 2, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][16 + 1];
+    using Tile = Tiling<SLICES, 4, 8, 4, 2, 16>;
+    __shared__ __align__(16) Slice<Tile, 16, 1> slices[SLICES];
+    // The point that this thread completes, if there are so many, and what it needs for that beside the sums.
+    const int point = Tile::thread(), rank = point % Tile::TEAM;
+    const int own_row = point / Tile::TEAM / Tile::OWN_COLUMNS, own_column = point / Tile::TEAM % Tile::OWN_COLUMNS;
+    const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+    const bool inside = point < Tile::ROWS * Tile::COLUMNS && at_n < N && at_h < H;
+    const Real dh_prev_dot_after = inside ? dh_prev_dot_[at_n * H + at_h] : Real(0);
     // sum_dh_prev_dot = df_sum_dot · U_fᵀ
-    Real sum_dh_prev_dot[1][2][1] = {};
+    Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(H),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot += df_sum · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot, left_tile, right_tile, N, H, Part(U_f_dot_ ? H : 0),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(U_f_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 2; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_n < N && at_h < H))
-                continue;
-            const Real dh_prev_dot_after = dh_prev_dot_[at_n * H + at_h];
-            // dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
-            //     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
-            const Real dh_prev_dot = sum_dh_prev_dot[0][own_row][own_column] + dh_prev_dot_after;
-            dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
-        }
+    keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
+    __syncthreads();
+    if (!inside)
+        return;
+    Real sum_dh_prev_dot[1] = {};
+    add_slices(sum_dh_prev_dot, slices, 0, rank, own_row, own_column);
+    // dh_prev_dot = df_sum_dot · U_fᵀ − d_next_h ⊙ f_dot + d_next_h_dot ⊙ (1 − f) + df_sum_2_dot ⊙ f +
+    //     df_sum_2 ⊙ f_dot + df_sum · U_f_dotᵀ
+    const Real dh_prev_dot = sum_dh_prev_dot[0] + dh_prev_dot_after;
+    dh_prev_dot_[at_n * H + at_h] = dh_prev_dot;
 }
 
 // ---- The backward pass and its tangents, after the loop, for all steps at once
@@ -463,28 +614,77 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_da(
     da_dot_[at_n * 2 * H + H + at_h] = da_dot_n;
 }
 
+extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot_parts(
+    const Real *h_prev_dot_, const Real *df_sum_, const Real *h_prev_, const Real *df_sum_dot_,
+    const Real *f_, const Real *dn_sum_, const Real *f_dot_, const Real *dn_sum_dot_, Real *dU_f_dot_parts_,
+    Real *dU_n_dot_parts_, Index H, Index rows, Index parts)
+{
+    using Tile = Tiling<1, 16, 16, 8, 2, 16>;
+    __shared__ __align__(16) Pieces<Tile, 32> pieces;
+    const Index at_parts = blockIdx.z;
+    // dU_f_dot_parts = h_prev_dotᵀ · df_sum
+    Real dU_f_dot_parts[1][8][2] = {};
+    add_product<false, false>(
+        Tile(), dU_f_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return df_sum_[k * H + at_h2]; });
+    // dU_f_dot_parts += h_prevᵀ · df_sum_dot
+    add_product<false, false>(
+        Tile(), dU_f_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return df_sum_dot_[k * H + at_h2]; });
+    // dU_n_dot_parts = (h_prev_dot ⊙ f)ᵀ · dn_sum
+    Real dU_n_dot_parts[1][8][2] = {};
+    add_product<false, false>(
+        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * f_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
+    // dU_n_dot_parts += (f_dot ⊙ h_prev)ᵀ · dn_sum
+    add_product<false, false>(
+        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return f_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
+    // dU_n_dot_parts += (f ⊙ h_prev)ᵀ · dn_sum_dot
+    add_product<false, false>(
+        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        [=](Index at_h, Index k) { return f_[k * H + at_h] * h_prev_[k * H + at_h]; },
+        [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
+    const int rank = Tile::rank();
+    #pragma unroll
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+        #pragma unroll
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_h = Tile::row(rank, own_row), at_h2 = Tile::column(rank, own_column);
+            if (!(at_h < H && at_h2 < H))
+                continue;
+            dU_f_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_f_dot_parts[0][own_row][own_column];
+            dU_n_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_n_dot_parts[0][own_row][own_column];
+        }
+}
+
 extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *da_dot_, const Real *W_x_, const Real *da_, const Real *W_x_dot_, Real *dx_dot_, Index D,
     Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 4, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     // sum_dx_dot = da_dot · W_xᵀ
-    Real sum_dx_dot[1][4][4] = {};
+    Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(2 * H),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_x_dot_ ? 2 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 2 * H + k]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 4; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_d = Tile::column(rank, own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             // dx_dot = da_dot · W_xᵀ + da · W_x_dotᵀ
@@ -493,51 +693,57 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot_parts(
-    const Real *h_prev_dot_, const Real *df_sum_, const Real *h_prev_, const Real *df_sum_dot_,
-    const Real *f_, const Real *dn_sum_, const Real *f_dot_, const Real *dn_sum_dot_, Real *dU_f_dot_parts_,
-    Real *dU_n_dot_parts_, Index H, Index rows, Index parts)
+extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
+    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
+    Index D, Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][32 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 2, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     const Index at_parts = blockIdx.z;
-    // dU_f_dot_parts = h_prev_dotᵀ · df_sum
-    Real dU_f_dot_parts[1][4][2] = {};
+    // dW_x_dot_parts = xᵀ · da_dot
+    Real dW_x_dot_parts[2][8][2] = {};
     add_product<false, false>(
-        Tile(), dU_f_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return df_sum_[k * H + at_h2]; });
-    // dU_f_dot_parts += h_prevᵀ · df_sum_dot
+        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
+        [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
+    // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dU_f_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return df_sum_dot_[k * H + at_h2]; });
-    // dU_n_dot_parts = (h_prev_dot ⊙ f)ᵀ · dn_sum
-    Real dU_n_dot_parts[1][4][2] = {};
-    add_product<false, false>(
-        Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * f_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_n_dot_parts += (f_dot ⊙ h_prev)ᵀ · dn_sum
-    add_product<false, false>(
-        Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return f_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
-    // dU_n_dot_parts += (f ⊙ h_prev)ᵀ · dn_sum_dot
-    add_product<false, false>(
-        Tile(), dU_n_dot_parts, left_tile, right_tile, H, H, Part(rows, parts),
-        [=](Index at_h, Index k) { return f_[k * H + at_h] * h_prev_[k * H + at_h]; },
-        [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
+        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
+        [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
-            const Index at_h = Tile::row(own_row), at_h2 = Tile::column(own_column);
-            if (!(at_h < H && at_h2 < H))
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_d = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
+            if (!(at_d < D && at_h < H))
                 continue;
-            dU_f_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_f_dot_parts[0][own_row][own_column];
-            dU_n_dot_parts_[at_parts * H * H + at_h * H + at_h2] = dU_n_dot_parts[0][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
+            dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
+                dW_x_dot_parts[1][own_row][own_column];
         }
+}
+
+extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot_parts(
+    const Real *da_dot_, Real *db_dot_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_dot_parts = Σ_n da_dot
+    Real db_dot_parts[2] = {};
+    add_total(
+        db_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_dot_[k * 2 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_dot_parts_[at_parts * 2 * H + at_h] = db_dot_parts[0];
+    db_dot_parts_[at_parts * 2 * H + H + at_h] = db_dot_parts[1];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot(
@@ -563,37 +769,6 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot(
     dU_n_dot_[at_h * H + at_h2] = dU_n_dot;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
-    const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_x_dot_parts_,
-    Index D, Index H, Index rows, Index parts)
-{
-    using Tile = Tiling<16, 4, 2, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
-    const Index at_parts = blockIdx.z;
-    // dW_x_dot_parts = xᵀ · da_dot
-    Real dW_x_dot_parts[2][4][2] = {};
-    add_product<false, false>(
-        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
-        [=](Index at_d, Index k) { return x_[k * D + at_d]; },
-        [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
-    // dW_x_dot_parts += x_dotᵀ · da
-    add_product<false, false>(
-        Tile(), dW_x_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
-        [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
-        [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
-    #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
-        #pragma unroll
-        for (int own_column = 0; own_column < 2; ++own_column) {
-            const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
-            if (!(at_d < D && at_h < H))
-                continue;
-            dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + at_h] = dW_x_dot_parts[0][own_row][own_column];
-            dW_x_dot_parts_[at_parts * D * 2 * H + at_d * 2 * H + H + at_h] =
-                dW_x_dot_parts[1][own_row][own_column];
-        }
-}
-
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     const Real *dW_x_dot_parts_, Real *dW_x_dot_, Index D, Index H, Index parts)
 {
@@ -613,27 +788,6 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot(
     dW_x_dot_[at_d * 2 * H + at_h] = dW_x_dot_f;
     const Real dW_x_dot_n = sum_dW_x_dot_n;
     dW_x_dot_[at_d * 2 * H + H + at_h] = dW_x_dot_n;
-}
-
-extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot_parts(
-    const Real *da_dot_, Real *db_dot_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_dot_parts = Σ_n da_dot
-    Real db_dot_parts[2] = {};
-    add_total(
-        db_dot_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_dot_[k * 2 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_dot_parts_[at_parts * 2 * H + at_h] = db_dot_parts[0];
-    db_dot_parts_[at_parts * 2 * H + H + at_h] = db_dot_parts[1];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot(

@@ -152,7 +152,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.a = np.empty((T, N, 2 * H), dtype)
         self.z = np.empty((T, N, H), dtype)
         self.h = np.empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
@@ -445,7 +446,14 @@ def jvp(
     h0_dot = _tangent("h0_dot", h0_dot, ((1, "N"), (1, "H")), sizes, dtype)
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (2, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((2, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, b_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -461,8 +469,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -484,10 +493,26 @@ def hvp(
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (2, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((2, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, b_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     return _second(
         cache,
         moved,
@@ -507,10 +532,10 @@ def backward_backward(
     ddW_x: Array | None = None,
     ddb: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -531,7 +556,14 @@ def backward_backward(
     h0_dot = _tangent("ddh0", ddh0, ((1, "N"), (1, "H")), sizes, dtype)
     W_x_dot = _tangent("ddW_x", ddW_x, ((1, "D"), (2, "H")), sizes, dtype)
     b_dot = _tangent("ddb", ddb, ((2, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -611,7 +643,7 @@ def _tangents(
             ended_all[steps],
             strict=True,
         ):
-            # h_dot = −z_dot ⊙ h_prev + h_prev_dot ⊙ (1 − z) + z_dot ⊙ a_n + a_dot_n ⊙ z
+            # h_dot = z_dot ⊙ (−h_prev + a_n) + h_prev_dot ⊙ (1 − z) + a_dot_n ⊙ z
             negative(h_prev, out=h_dot)
             add(h_dot, a_n, out=h_dot)
             multiply(h_dot, z_dot, out=h_dot)
@@ -729,7 +761,7 @@ def _second(
     multiply(swept.da[..., 0 * H : 1 * H], tape.z, out=swept.da[..., 0 * H : 1 * H])
     # da_n = d_next_h ⊙ z
     multiply(swept.d_next_h, tape.z, out=swept.da[..., 1 * H : 2 * H])
-    # dz_dot = −d_next_h_dot ⊙ h_prev + d_next_h ⊙ a_dot_n − d_next_h ⊙ h_prev_dot + d_next_h_dot ⊙ a_n
+    # dz_dot = d_next_h_dot ⊙ (−h_prev + a_n) + d_next_h ⊙ a_dot_n − d_next_h ⊙ h_prev_dot
     negative(tape.h[:-1], out=swept.dz_dot)
     add(swept.dz_dot, tape.a[..., 1 * H : 2 * H], out=swept.dz_dot)
     multiply(swept.dz_dot, swept.d_next_h_dot, out=swept.dz_dot)

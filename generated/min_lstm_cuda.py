@@ -34,7 +34,9 @@ Arguments are GPUArrays, anything with __cuda_array_interface__ (PyTorch, CuPy; 
 raises TypeError, a wrong shape ValueError. Arguments are never modified. Equal arguments give equal bits.
 
 Work is queued on `stream` and not waited for. Calls on different streams that share an array, a cache or a workspace
-are the caller's to order. Without a workspace memory is allocated and freed, for which the driver may wait.
+are the caller's to order. An array made on another stream is waited for if its interface names that stream, which
+PyTorch's does not. Without a workspace, memory comes from a pool of the stream's and goes back there, ready for the
+next call on it: keep results and caches until other streams are done with them. `release_memory` empties the pools.
 
 The kernels are in min_lstm.cu beside this file, compiled at the first call, and those of second order in
 min_lstm_second.cu, compiled at the first call that needs them. Importing this module needs NumPy alone.
@@ -48,6 +50,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -78,39 +81,39 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
-        self.a = _empty((T, N, 3 * H), dtype)
-        self.f = _empty((T, N, H), dtype)
-        self.i = _empty((T, N, H), dtype)
-        self.h = _empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
+        self.a = _empty((T, N, 3 * H), dtype, allocate)
+        self.f = _empty((T, N, H), dtype, allocate)
+        self.i = _empty((T, N, H), dtype, allocate)
+        self.h = _empty((T + 1, N, H), dtype, allocate)  # h[0] is h0, h[t + 1] that of step t
 
 
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
         pass
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.dx = _empty((T, N, D), dtype)
-        self.dh0 = _empty((N, H), dtype)
-        self.dW_x = _empty((D, 3 * H), dtype)
-        self.db = _empty((3 * H,), dtype)
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+        self.dx = _empty((T, N, D), dtype, allocate)
+        self.dh0 = _empty((N, H), dtype, allocate)
+        self.dW_x = _empty((D, 3 * H), dtype, allocate)
+        self.db = _empty((3 * H,), dtype, allocate)
 
 
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.d_next_h = _empty((T, N, H), dtype)
-        self.da = _empty((T, N, 3 * H), dtype)
-        self.dW_x_parts = _empty((_parts(T * N, D * H), D, 3 * H), dtype)
-        self.db_parts = _empty((_parts(T * N, H), 3 * H), dtype)
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+        self.d_next_h = _empty((T, N, H), dtype, allocate)
+        self.da = _empty((T, N, 3 * H), dtype, allocate)
+        self.dW_x_parts = _empty((_parts(T * N, "backward_after_dW_x_parts", D, H), D, 3 * H), dtype, allocate)
+        self.db_parts = _empty((_parts(T * N, "backward_after_db_parts", H), 3 * H), dtype, allocate)
 
 
 class Workspace:
@@ -308,7 +311,8 @@ def _forward(
     dtype = given[0].dtype
     gpu = _gpu(dtype)
     if workspace is None:
-        tape, scratch = _Tape(T, N, D, H, dtype), _Scratch(T, N, D, H, dtype)
+        allocate = gpu.allocator(stream)
+        tape, scratch = _Tape(T, N, D, H, dtype, allocate), _Scratch(T, N, D, H, dtype, allocate)
     else:
         workspace.check(sizes, dtype)
         workspace.forward_calls += 1
@@ -348,7 +352,8 @@ def _backward(
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     gpu = _gpu(dtype)
     if workspace is None:
-        gradients, buffers = _Gradients(T, N, D, H, dtype), _Buffers(T, N, D, H, dtype)
+        allocate = gpu.allocator(stream)
+        gradients, buffers = _Gradients(T, N, D, H, dtype, allocate), _Buffers(T, N, D, H, dtype, allocate)
     else:
         workspace.check(sizes, dtype)
         gradients, buffers = workspace.gradients, workspace.buffers
@@ -377,11 +382,11 @@ def _backward(
     gpu.prepare("backward_after_dW_x_parts", D, H, parts=buffers.dW_x_parts.shape[0], stream=stream)(
         x.at(0), buffers.da.at(0), buffers.dW_x_parts.at(0), D, H, T * N, buffers.dW_x_parts.shape[0]
     )
-    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
-        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
-    )
     gpu.prepare("backward_after_db_parts", H, parts=buffers.db_parts.shape[0], stream=stream)(
         buffers.da.at(0), buffers.db_parts.at(0), H, T * N, buffers.db_parts.shape[0]
+    )
+    gpu.prepare("backward_after_dW_x", D * H, stream=stream)(
+        buffers.dW_x_parts.at(0), gradients.dW_x.at(0), D, H, buffers.dW_x_parts.shape[0]
     )
     gpu.prepare("backward_after_db", H, stream=stream)(
         buffers.db_parts.at(0), gradients.db.at(0), H, buffers.db_parts.shape[0]
@@ -445,7 +450,15 @@ def jvp(
     W_x_dot = _cotangent("W_x_dot", W_x_dot, ((1, "D"), (3, "H")), cache, gpu, stream)
     b_dot = _cotangent("b_dot", b_dot, ((3, "H"),), cache, gpu, stream)
     x_dot = _taken("x_dot", x_dot, cache, stream)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, b_dot, stream)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        stream,
+    )
     return _outward(cache, moved, stream)
 
 
@@ -462,8 +475,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -486,11 +500,25 @@ def hvp(
     W_x_dot = _cotangent("W_x_dot", W_x_dot, ((1, "D"), (3, "H")), cache, gpu, stream)
     b_dot = _cotangent("b_dot", b_dot, ((3, "H"),), cache, gpu, stream)
     dh_dot = _cotangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), cache, gpu, stream)
-    if not any(one.address for one in (x_dot, h0_dot, W_x_dot, b_dot)):
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
+    if not any(one.address for one in moving):
         # The gradient is linear in its cotangents.
         return _returned(_backward(dh_dot, cache, None, stream), cache, None, stream)
     x_dot = _taken("x_dot", x_dot, cache, stream)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot, stream)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        stream,
+    )
     second = _second(
         cache,
         moved,
@@ -513,10 +541,10 @@ def backward_backward(
     ddb: Array | None = None,
     stream: Any = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -540,7 +568,15 @@ def backward_backward(
     W_x_dot = _cotangent("ddW_x", ddW_x, ((1, "D"), (3, "H")), cache, gpu, stream)
     b_dot = _cotangent("ddb", ddb, ((3, "H"),), cache, gpu, stream)
     x_dot = _taken("x_dot", x_dot, cache, stream)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot, stream)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+        stream,
+    )
     second = _second(
         cache,
         moved,
@@ -557,11 +593,11 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], keep: bool) -> None:
-        self.h_dot = _empty((T + 1, N, H), dtype)  # h_dot[t + 1] is that of step t
-        self.a_dot = _empty((T, N, 3 * H), dtype)
-        self.f_dot = _empty((T, N, H), dtype)
-        self.i_dot = _empty((T, N, H), dtype)
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+        self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
+        self.a_dot = _empty((T, N, 3 * H), dtype, allocate)
+        self.f_dot = _empty((T, N, H), dtype, allocate)
+        self.i_dot = _empty((T, N, H), dtype, allocate)
 
 
 def _tangents(
@@ -577,7 +613,7 @@ def _tangents(
     sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     gpu = _gpu(dtype)
-    moved = _Moved(T, N, D, H, dtype, keep)
+    moved = _Moved(T, N, D, H, dtype, gpu.allocator(stream), keep)
     source = order.source if order else _NONE
     x, W_x, tape = cache.x, cache.W_x, cache.tape
     gpu.copy(moved.h_dot.address, h0_dot, moved.h_dot.step, stream)
@@ -612,14 +648,14 @@ def _outward(cache: Cache, moved: _Moved, stream: Any) -> Tangents:
 class _Swept:
     """What the downward sweep needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.dh_prev = _empty((N, H), dtype)
-        self.d_next_h = _empty((T, N, H), dtype)
-        self.d_next_h_dot = _empty((T, N, H), dtype)
-        self.da = _empty((T, N, 3 * H), dtype)
-        self.da_dot = _empty((T, N, 3 * H), dtype)
-        self.dW_x_dot_parts = _empty((_parts(T * N, D * H), D, 3 * H), dtype)
-        self.db_dot_parts = _empty((_parts(T * N, H), 3 * H), dtype)
+    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate) -> None:
+        self.dh_prev = _empty((N, H), dtype, allocate)
+        self.d_next_h = _empty((T, N, H), dtype, allocate)
+        self.d_next_h_dot = _empty((T, N, H), dtype, allocate)
+        self.da = _empty((T, N, 3 * H), dtype, allocate)
+        self.da_dot = _empty((T, N, 3 * H), dtype, allocate)
+        self.dW_x_dot_parts = _empty((_parts(T * N, "downward_after_dW_x_dot_parts", D, H), D, 3 * H), dtype, allocate)
+        self.db_dot_parts = _empty((_parts(T * N, "downward_after_db_dot_parts", H), 3 * H), dtype, allocate)
 
 
 def _second(
@@ -636,7 +672,8 @@ def _second(
     sizes, dtype, order = cache.sizes, cache.dtype, cache.order
     T, N, D, H = (sizes["T"], sizes["N"], sizes["D"], sizes["H"])
     gpu = _gpu(dtype)
-    swept, second = _Swept(T, N, D, H, dtype), _Gradients(T, N, D, H, dtype)
+    allocate = gpu.allocator(stream)
+    swept, second = _Swept(T, N, D, H, dtype, allocate), _Gradients(T, N, D, H, dtype, allocate)
     source = order.source if order else _NONE
     x, W_x, tape = cache.x, cache.W_x, cache.tape
     dh = _taken("dh", dh, cache, stream)
@@ -664,11 +701,11 @@ def _second(
         x.at(0), swept.da_dot.at(0), x_dot.at(0), swept.da.at(0), swept.dW_x_dot_parts.at(0), D, H, T * N,
         swept.dW_x_dot_parts.shape[0]
     )
-    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
-        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
-    )
     gpu.prepare("downward_after_db_dot_parts", H, parts=swept.db_dot_parts.shape[0], stream=stream)(
         swept.da_dot.at(0), swept.db_dot_parts.at(0), H, T * N, swept.db_dot_parts.shape[0]
+    )
+    gpu.prepare("downward_after_dW_x_dot", D * H, stream=stream)(
+        swept.dW_x_dot_parts.at(0), second.dW_x.at(0), D, H, swept.dW_x_dot_parts.shape[0]
     )
     gpu.prepare("downward_after_db_dot", H, stream=stream)(
         swept.db_dot_parts.at(0), second.db.at(0), H, swept.db_dot_parts.shape[0]
@@ -681,11 +718,11 @@ def _taken(name: str, given: _Memory, cache: Cache, stream: Any) -> _Memory:
     return cache.order.taken(name, given, {}, stream) if cache.order and given.address else given
 
 
-def _steps(keep: bool, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Memory:
+def _steps(keep: bool, shape: tuple[int, ...], dtype: np.dtype[Any], allocate: _Allocate) -> _Memory:
     """Memory for all steps, or if nobody reads it later one step's for all of them."""
     if keep:
-        return _empty(shape, dtype)
-    memory = _empty(shape[1:], dtype)
+        return _empty(shape, dtype, allocate)
+    memory = _empty(shape[1:], dtype, allocate)
     memory.step = 0
     return memory
 
@@ -737,10 +774,26 @@ def _given(name: str, value: Any, stream: Any) -> _Given:
         raise ValueError(f"{name} begins at an address that is no multiple of {dtype.itemsize}: pass a copy")
     if not _is_contiguous(shape, interface.get("strides"), dtype.itemsize):
         raise ValueError(f"{name} is not C-contiguous, strides {interface['strides']}: pass a contiguous copy")
-    producer = interface.get("stream")
-    if producer is not None and producer != (stream.handle if stream else 1):
-        _driver().Context.synchronize()  # the interface asks for it: the array is made on another stream
+    if interface.get("mask") is not None:
+        raise ValueError(f"{name} has a mask, for which there are no kernels: pass an array without one")
+    _wait_for(interface.get("stream"), stream)
     return _Given(value, shape, dtype, address)
+
+
+def _wait_for(producer: int | None, stream: Any) -> None:
+    """Let the stream wait for the one that an array is made on, as the interface asks for where it names one."""
+    if producer is None or producer == (_LEGACY_DEFAULT if stream is None else stream.handle):
+        return
+    driver = _driver()
+    if producer == _LEGACY_DEFAULT:
+        event = driver.Event(driver.event_flags.DISABLE_TIMING)
+        event.record()
+        stream.wait_for_event(event)
+    else:
+        driver.Context.synchronize()  # PyCUDA has no way to name a stream that it has not made
+
+
+_LEGACY_DEFAULT = 1  # the default stream's number in __cuda_array_interface__
 
 
 def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...] | None, itemsize: int) -> bool:
@@ -804,6 +857,9 @@ def _cotangent(name: str, value: Any, due: _Shape, cache: Cache, gpu: _Gpu, stre
     return gpu.memory(given, stream)
 
 
+_Allocate = Callable[[int], Any]
+
+
 class CudaUnavailable(RuntimeError):
     """There is no PyCUDA, no CUDA driver or no GPU."""
 
@@ -824,6 +880,8 @@ def _driver() -> Any:
         driver.init()
         if driver.Context.get_current() is None:
             _use_primary_context(driver)
+    except CudaUnavailable:
+        raise
     except (driver.Error, RuntimeError) as error:
         raise CudaUnavailable(f"this module needs an NVIDIA GPU and its driver: {error}") from error
     return driver
@@ -832,7 +890,9 @@ def _driver() -> Any:
 def _use_primary_context(driver: Any) -> None:
     """Make the primary context of the default device (or of CUDA_DEVICE) current, for as long as the process lives."""
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("a thread other than the main one has to push a context itself: pycuda.driver.Context.push")
+        raise CudaUnavailable(
+            "a thread other than the main one has to push a context itself, and pop it: pycuda.driver.Context.push"
+        )
     import pycuda.autoprimaryctx as primary  # importing it retains the context, pushes it, and pops it at exit
 
     if driver.Context.get_current() is None:
@@ -875,30 +935,45 @@ class _Memory:
 _NONE = _Memory(None, 0, (0,), np.dtype(np.float32))
 
 
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Memory:
-    """New device memory."""
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], allocate: _Allocate | None = None) -> _Memory:
+    """Device memory: of a pool's, or new."""
     from pycuda.gpuarray import GPUArray
 
-    owner = GPUArray(shape, dtype)
+    owner = GPUArray(shape, dtype, allocator=allocate or _driver().mem_alloc)
     return _Memory(owner, int(owner.gpudata or 0), shape, dtype)
 
 
 class _Kernel(NamedTuple):
-    """How a kernel is launched: its arguments' types, its threads, how many points a block of them has; its file."""
+    """How a kernel is launched.
+
+    Its arguments' types, the threads of a block and how many points they have, whether there are as many threads again
+    for every slice of the sums, and its file.
+    """
 
     codes: str
-    threads: tuple[int, int, int]
+    threads: tuple[int, int]
     points: tuple[int, ...]
+    sliced: bool
     file: str = "min_lstm.cu"
+
+    def blocks(self, extent: tuple[int, ...]) -> list[int]:
+        """How many blocks so many points take, along each axis."""
+        return [-(-size // points) for size, points in zip(extent, self.points, strict=True)]
 
 
 class _Gpu:
     """The kernels for one dtype, compiled for the current device, those of another file when they are first needed."""
 
     def __init__(self, driver: Any, dtype: np.dtype[Any]) -> None:
+        from pycuda.tools import DeviceMemoryPool
+
         self.driver = driver
+        self.slices = 64 // dtype.itemsize  # SLICES of the kernels
         self.context = driver.Context.get_current()  # the modules live as long as it does
         self.real = "float" if dtype == np.float32 else "double"
+        # One of the default stream's, and one of each other's as long as there is that stream.
+        self.pool = DeviceMemoryPool()
+        self.pools: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.functions: dict[str, Any] = {}
         self._compile("min_lstm.cu")
 
@@ -918,15 +993,19 @@ class _Gpu:
         """A kernel with its argument types, if the device can run a block of it."""
         function = module.get_function(name)
         function.prepare(kernel.codes)
+        wanted = math.prod(self._threads(kernel))
         threads = function.get_attribute(self.driver.function_attribute.MAX_THREADS_PER_BLOCK)
         shared = function.get_attribute(self.driver.function_attribute.SHARED_SIZE_BYTES)
         limit = self.context.get_device().get_attribute(self.driver.device_attribute.MAX_SHARED_MEMORY_PER_BLOCK)
-        if math.prod(kernel.threads) > threads or shared > limit:
+        if wanted > threads or shared > limit:
             raise CudaUnavailable(
-                f"{name} takes {math.prod(kernel.threads)} threads and {shared} bytes of shared memory, "
+                f"{name} takes {wanted} threads and {shared} bytes of shared memory, "
                 f"this device has {threads} and {limit}"
             )
         return function
+
+    def _threads(self, kernel: _Kernel) -> tuple[int, int, int]:
+        return *kernel.threads, self.slices if kernel.sliced else 1
 
     def prepare(self, name: str, *extent: int, parts: int = 1, stream: Any = None) -> Callable[..., None]:
         """A kernel over so many points, to be called with its arguments; over none it does nothing."""
@@ -936,10 +1015,22 @@ class _Gpu:
         if name not in self.functions:
             self._compile(kernel.file)
         function = self.functions[name]
-        blocks = [-(-size // points) for size, points in zip(extent, kernel.points, strict=True)]
+        blocks = kernel.blocks(extent)
         grid = (blocks[0], blocks[1] if len(blocks) == 2 else 1, parts)
-        call, threads = function.prepared_async_call, kernel.threads
+        call, threads = function.prepared_async_call, self._threads(kernel)
         return lambda *arguments: call(grid, threads, stream, *arguments)
+
+    def allocator(self, stream: Any) -> _Allocate:
+        """Where the memory of a call on a stream comes from.
+
+        What is freed goes to the next call on that stream while kernels may still be queued that use it: they are
+        done before that call's begin.
+        """
+        from pycuda.tools import DeviceMemoryPool
+
+        pool = self.pool if stream is None else self.pools.setdefault(stream, DeviceMemoryPool())
+        allocate: _Allocate = pool.allocate
+        return allocate
 
     def copy(self, target: int, source: _Memory | None, size: int, stream: Any) -> None:
         """Copy to an address; zeros if there is nothing to copy."""
@@ -954,7 +1045,7 @@ class _Gpu:
         """An argument in device memory: itself if it is there, else uploaded."""
         if given.address is not None:
             return _Memory(given.value, given.address, given.shape, given.dtype)
-        memory = _empty(given.shape, given.dtype)
+        memory = _empty(given.shape, given.dtype, self.allocator(stream))
         self.upload(memory, given.value, stream)
         return memory
 
@@ -976,10 +1067,17 @@ def _gpu(dtype: np.dtype[Any]) -> _Gpu:
     return _GPUS[key]
 
 
-def _parts(rows: int, points: int) -> int:
-    """Into how many parts a sum over all rows is cut, so that every processor of the device has work."""
+def release_memory() -> None:
+    """Give back to the device what calls without a workspace have left to later ones. It waits for the device."""
+    for gpu in _GPUS.values():
+        for pool in (gpu.pool, *gpu.pools.values()):
+            pool.free_held()
+
+
+def _parts(rows: int, name: str, *extent: int) -> int:
+    """Into how many parts a kernel's sums over all rows are cut, so that every processor of the device has work."""
     device = _driver().Context.get_device()
-    wanted = 2048 * int(device.multiprocessor_count) // max(1, points)
+    wanted = -(-8 * int(device.multiprocessor_count) // max(1, math.prod(_KERNELS[name].blocks(extent))))
     return max(1, min(wanted, -(-rows // 64), 65535))
 
 
@@ -996,7 +1094,7 @@ class _Order:
     ) -> None:
         last = lengths * lengths.size + np.arange(lengths.size)
         self.reverse, self.has_steps, self.last_step, self.gpu = reverse, bool(lengths.any()), T, gpu
-        self.source = _kept("source", (T + 1, lengths.size), np.dtype(np.int64), memory)
+        self.source = _kept("source", (T + 1, lengths.size), np.dtype(np.int64), memory, gpu.allocator(stream))
         gpu.upload(self.source, np.concatenate([_source(lengths, reverse, T), last[None]]), stream)
 
     def taken(
@@ -1010,13 +1108,13 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory)
+        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
     def last(self, name: str, states: _Memory, memory: dict[str, _Memory], stream: Any) -> _Memory:
         """The last state of every sequence."""
-        result = _kept(name, states.shape[1:], states.dtype, memory)
+        result = _kept(name, states.shape[1:], states.dtype, memory, self.gpu.allocator(stream))
         self._take(states, 0, self.last_step, result, stream)
         return result
 
@@ -1030,10 +1128,12 @@ class _Order:
         )
 
 
-def _kept(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], memory: dict[str, _Memory]) -> _Memory:
+def _kept(
+    name: str, shape: tuple[int, ...], dtype: np.dtype[Any], memory: dict[str, _Memory], allocate: _Allocate
+) -> _Memory:
     """The memory under a name, made when it is first asked for."""
     if name not in memory:
-        memory[name] = _empty(shape, dtype)
+        memory[name] = _empty(shape, dtype, allocate)
     return memory[name]
 
 
@@ -1082,23 +1182,23 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 
 _KERNELS = {
-    "take_rows": _Kernel("PPPqqii", (256, 1, 1), (256,)),
-    "forward_before": _Kernel("PPPPPPqqq", (16, 16, 1), (64, 16)),
-    "forward_step": _Kernel("PPPPPPqq", (256, 1, 1), (256,)),
-    "backward_step": _Kernel("PPPPPqq", (256, 1, 1), (256,)),
-    "backward_after_da": _Kernel("PPPPPPqq", (256, 1, 1), (256,)),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16, 1), (64, 64)),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16, 1), (64, 16)),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1, 1), (256,)),
-    "backward_after_db_parts": _Kernel("PPqqq", (32, 8, 1), (32,)),
-    "backward_after_db": _Kernel("PPqq", (256, 1, 1), (256,)),
-    "upward_before": _Kernel("PPPPPPPPPPqqq", (16, 16, 1), (64, 16), "min_lstm_second.cu"),
-    "upward_step": _Kernel("PPPPPPPPPPqq", (256, 1, 1), (256,), "min_lstm_second.cu"),
-    "downward_step": _Kernel("PPPPPPPPPPqq", (256, 1, 1), (256,), "min_lstm_second.cu"),
-    "downward_after_da": _Kernel("PPPPPPPPPPPPqq", (256, 1, 1), (256,), "min_lstm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16, 1), (64, 64), "min_lstm_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16, 1), (64, 16), "min_lstm_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1, 1), (256,), "min_lstm_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8, 1), (32,), "min_lstm_second.cu"),
-    "downward_after_db_dot": _Kernel("PPqq", (256, 1, 1), (256,), "min_lstm_second.cu"),
+    "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
+    "forward_before": _Kernel("PPPPPPqqq", (16, 16), (128, 16), False),
+    "forward_step": _Kernel("PPPPPPqq", (256, 1), (256,), False),
+    "backward_step": _Kernel("PPPPPqq", (256, 1), (256,), False),
+    "backward_after_da": _Kernel("PPPPPPqq", (256, 1), (256,), False),
+    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
+    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
+    "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
+    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
+    "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
+    "upward_before": _Kernel("PPPPPPPPPPqqq", (16, 16), (128, 16), False, "min_lstm_second.cu"),
+    "upward_step": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "min_lstm_second.cu"),
+    "downward_step": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "min_lstm_second.cu"),
+    "downward_after_da": _Kernel("PPPPPPPPPPPPqq", (256, 1), (256,), False, "min_lstm_second.cu"),
+    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "min_lstm_second.cu"),
+    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "min_lstm_second.cu"),
+    "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "min_lstm_second.cu"),
+    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "min_lstm_second.cu"),
+    "downward_after_db_dot": _Kernel("PPqq", (256, 1), (256,), False, "min_lstm_second.cu"),
 }

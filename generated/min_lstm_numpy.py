@@ -162,7 +162,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.a = np.empty((T, N, 3 * H), dtype)
         self.f = np.empty((T, N, H), dtype)
         self.i = np.empty((T, N, H), dtype)
@@ -505,7 +506,14 @@ def jvp(
     h0_dot = _tangent("h0_dot", h0_dot, ((1, "N"), (1, "H")), sizes, dtype)
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (3, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((3, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, b_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -521,8 +529,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -544,10 +553,26 @@ def hvp(
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (3, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((3, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, b_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     return _second(
         cache,
         moved,
@@ -567,10 +592,10 @@ def backward_backward(
     ddW_x: Array | None = None,
     ddb: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -591,7 +616,14 @@ def backward_backward(
     h0_dot = _tangent("ddh0", ddh0, ((1, "N"), (1, "H")), sizes, dtype)
     W_x_dot = _tangent("ddW_x", ddW_x, ((1, "D"), (3, "H")), sizes, dtype)
     b_dot = _tangent("ddb", ddb, ((3, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, b_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        b_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -683,8 +715,8 @@ def _tangents(
             ended_all[steps],
             strict=True,
         ):
-            # h_dot = f_dot ⊙ h_prev / (f + i) − f_dot ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)² − i_dot ⊙ (f ⊙ h_prev + a_n
-            #     ⊙ i) / (f + i)² + h_prev_dot ⊙ f / (f + i) + i_dot ⊙ a_n / (f + i) + a_dot_n ⊙ i / (f + i)
+            # h_dot = i_dot ⊙ (−(f ⊙ h_prev + a_n ⊙ i) / (f + i)² + a_n / (f + i)) + f_dot ⊙ (h_prev / (f + i) −
+            # (f ⊙ h_prev + a_n ⊙ i) / (f + i)²) + (h_prev_dot ⊙ f + a_dot_n ⊙ i) / (f + i)
             add(f, i, out=h_dot)
             multiply(h_dot, h_dot, out=h_dot)
             reciprocal(h_dot, out=h_dot)
@@ -821,8 +853,8 @@ def _second(
             reciprocal(dh_prev, out=dh_prev)
             multiply(dh_prev, d_next_h, out=dh_prev)
             multiply(dh_prev, f, out=dh_prev)
-            # dh_prev_dot = d_next_h ⊙ f_dot / (f + i) − d_next_h ⊙ f_dot ⊙ f / (f + i)² − d_next_h ⊙ i_dot ⊙ f / (f +
-            #     i)² + d_next_h_dot ⊙ f / (f + i)
+            # dh_prev_dot = d_next_h ⊙ f_dot ⊙ (1 / (f + i) − f / (f + i)²) − d_next_h ⊙ i_dot ⊙ f / (f + i)² +
+            # d_next_h_dot ⊙ f / (f + i)
             add(f, i, out=dh_prev_dot)
             reciprocal(dh_prev_dot, out=dh_prev_dot)
             add(f, i, out=tmp)
@@ -885,11 +917,10 @@ def _second(
     reciprocal(swept.da[..., 2 * H : 3 * H], out=swept.da[..., 2 * H : 3 * H])
     multiply(swept.da[..., 2 * H : 3 * H], swept.d_next_h, out=swept.da[..., 2 * H : 3 * H])
     multiply(swept.da[..., 2 * H : 3 * H], tape.i, out=swept.da[..., 2 * H : 3 * H])
-    # di_dot = −d_next_h_dot ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)² + 2 ⊙ d_next_h ⊙ f_dot ⊙ (f ⊙ h_prev + a_n ⊙
-    #     i) / (f + i)³ + 2 ⊙ d_next_h ⊙ i_dot ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)³ + d_next_h ⊙ a_dot_n / (f +
-    #     i) − 2 ⊙ d_next_h ⊙ i_dot ⊙ a_n / (f + i)² − d_next_h ⊙ h_prev_dot ⊙ f / (f + i)² − d_next_h ⊙ f_dot
-    #     ⊙ a_n / (f + i)² − d_next_h ⊙ f_dot ⊙ h_prev / (f + i)² − d_next_h ⊙ a_dot_n ⊙ i / (f + i)² +
-    #     d_next_h_dot ⊙ a_n / (f + i)
+    # di_dot = d_next_h_dot ⊙ (−(f ⊙ h_prev + a_n ⊙ i) / (f + i)² + a_n / (f + i)) + d_next_h ⊙ a_dot_n ⊙
+    # (1 / (f + i) − i / (f + i)²) + d_next_h ⊙ i_dot ⊙ (2 ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)³ − 2 ⊙ a_n /
+    # (f + i)²) + d_next_h ⊙ f_dot ⊙ (2 ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)³ − h_prev / (f + i)² − a_n / (f
+    # + i)²) − d_next_h ⊙ h_prev_dot ⊙ f / (f + i)²
     add(tape.f, tape.i, out=swept.di_dot)
     multiply(swept.di_dot, swept.di_dot, out=swept.di_dot)
     reciprocal(swept.di_dot, out=swept.di_dot)
@@ -956,11 +987,10 @@ def _second(
     multiply(tmp_all, moved.h_dot[:-1], out=tmp_all)
     multiply(tmp_all, tape.f, out=tmp_all)
     subtract(swept.di_dot, tmp_all, out=swept.di_dot)
-    # df_dot = d_next_h_dot ⊙ h_prev / (f + i) − d_next_h_dot ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)² + 2 ⊙
-    #     d_next_h ⊙ f_dot ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)³ + 2 ⊙ d_next_h ⊙ i_dot ⊙ (f ⊙ h_prev + a_n ⊙ i)
-    #     / (f + i)³ + d_next_h ⊙ h_prev_dot / (f + i) − 2 ⊙ d_next_h ⊙ f_dot ⊙ h_prev / (f + i)² − d_next_h ⊙
-    #     h_prev_dot ⊙ f / (f + i)² − d_next_h ⊙ i_dot ⊙ h_prev / (f + i)² − d_next_h ⊙ a_dot_n ⊙ i / (f + i)²
-    #     − d_next_h ⊙ i_dot ⊙ a_n / (f + i)²
+    # df_dot = d_next_h_dot ⊙ (h_prev / (f + i) − (f ⊙ h_prev + a_n ⊙ i) / (f + i)²) + d_next_h ⊙
+    # h_prev_dot ⊙ (1 / (f + i) − f / (f + i)²) + d_next_h ⊙ f_dot ⊙ (2 ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f +
+    # i)³ − 2 ⊙ h_prev / (f + i)²) + d_next_h ⊙ i_dot ⊙ (2 ⊙ (f ⊙ h_prev + a_n ⊙ i) / (f + i)³ − h_prev /
+    # (f + i)² − a_n / (f + i)²) − d_next_h ⊙ a_dot_n ⊙ i / (f + i)²
     add(tape.f, tape.i, out=swept.df_dot)
     reciprocal(swept.df_dot, out=swept.df_dot)
     multiply(swept.df_dot, tape.h[:-1], out=swept.df_dot)
@@ -1045,7 +1075,7 @@ def _second(
     multiply(tmp_all, moved.i_dot, out=tmp_all)
     add(swept.da_dot[..., 1 * H : 2 * H], tmp_all, out=swept.da_dot[..., 1 * H : 2 * H])
     # da_dot_n = d_next_h ⊙ i_dot ⊙ (1 / (f + i) − i / (f + i)²) − d_next_h ⊙ f_dot ⊙ i / (f + i)² +
-    #     d_next_h_dot ⊙ i / (f + i)
+    # d_next_h_dot ⊙ i / (f + i)
     add(tape.f, tape.i, out=swept.da_dot[..., 2 * H : 3 * H])
     reciprocal(swept.da_dot[..., 2 * H : 3 * H], out=swept.da_dot[..., 2 * H : 3 * H])
     add(tape.f, tape.i, out=tmp_all)

@@ -298,7 +298,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array, Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array, Array, Array] | None = None
         self.a = np.empty((T, N, 4 * H), dtype)
         self.k = np.empty((T, N, H), dtype)
         self.o = np.empty((T, N, H), dtype)
@@ -852,15 +853,15 @@ def backward(
     multiply(buffers.dn, tape.i[..., None], out=buffers.dk)
     multiply(buffers.dk_sum, tape.i[..., None], out=tmp_all_3)
     add(buffers.dk, tmp_all_3, out=buffers.dk)
-    # da_sum = Σ_h′ C ⊙ dy
-    einsum("tabc,tab->tac", tape.C[1:], buffers.dy, out=buffers.da_sum)
-    # da_sum_2 = Σ_h′ dC ⊙ k
-    einsum("tabc,tac->tab", buffers.dC, tape.k, out=buffers.da_sum_2)
-    # da = [dr ⊙ n + da_sum, dk / sqrt(H), da_sum_2 ⊙ i, do ⊙ o ⊙ (1 − o)]
+    # da_sum = Σ_h′ dC ⊙ k
+    einsum("tabc,tac->tab", buffers.dC, tape.k, out=buffers.da_sum)
+    # da_sum_2 = Σ_h′ C ⊙ dy
+    einsum("tabc,tab->tac", tape.C[1:], buffers.dy, out=buffers.da_sum_2)
+    # da = [dr ⊙ n + da_sum_2, dk / sqrt(H), da_sum ⊙ i, do ⊙ o ⊙ (1 − o)]
     multiply(buffers.dr[..., None], tape.n[1:], out=buffers.da[..., 0 * H : 1 * H])
-    add(buffers.da[..., 0 * H : 1 * H], buffers.da_sum, out=buffers.da[..., 0 * H : 1 * H])
+    add(buffers.da[..., 0 * H : 1 * H], buffers.da_sum_2, out=buffers.da[..., 0 * H : 1 * H])
     multiply((1 / float(np.sqrt(H))), buffers.dk, out=buffers.da[..., 1 * H : 2 * H])
-    multiply(buffers.da_sum_2, tape.i[..., None], out=buffers.da[..., 2 * H : 3 * H])
+    multiply(buffers.da_sum, tape.i[..., None], out=buffers.da[..., 2 * H : 3 * H])
     subtract(1, tape.o, out=buffers.da[..., 3 * H : 4 * H])
     multiply(buffers.da[..., 3 * H : 4 * H], buffers.do, out=buffers.da[..., 3 * H : 4 * H])
     multiply(buffers.da[..., 3 * H : 4 * H], tape.o, out=buffers.da[..., 3 * H : 4 * H])
@@ -982,7 +983,20 @@ def jvp(
     b_i_dot = _tangent("b_i_dot", b_i_dot, (), sizes, dtype)
     w_f_dot = _tangent("w_f_dot", w_f_dot, ((1, "D"),), sizes, dtype)
     b_f_dot = _tangent("b_f_dot", b_f_dot, (), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, C0_dot, n0_dot, m0_dot, W_dot, b_dot, w_i_dot, b_i_dot, w_f_dot, b_f_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        C0_dot,
+        n0_dot,
+        m0_dot,
+        W_dot,
+        b_dot,
+        w_i_dot,
+        b_i_dot,
+        w_f_dot,
+        b_f_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -1010,8 +1024,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dC_dot, dn_dot, dm_dot they are the Hessian of ⟨dh, h⟩ + ⟨dC, C⟩ + ⟨dn, n⟩ + ⟨dm, m⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot, dC_dot, dn_dot, dm_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dC, C⟩ + ⟨dn, n⟩ + ⟨dm, m⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -1057,10 +1072,38 @@ def hvp(
     dC_last_dot = _tangent("dC_dot", dC_dot, ((1, "N"), (1, "H"), (1, "H")), sizes, dtype)
     dn_last_dot = _tangent("dn_dot", dn_dot, ((1, "N"), (1, "H")), sizes, dtype)
     dm_last_dot = _tangent("dm_dot", dm_dot, ((1, "N"),), sizes, dtype)
-    if all(one is None for one in (x_dot, C0_dot, n0_dot, m0_dot, W_dot, b_dot, w_i_dot, b_i_dot, w_f_dot, b_f_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, dC_last_dot, dn_last_dot, dm_last_dot, cache)
-    moved = _tangents(cache, True, x_dot, C0_dot, n0_dot, m0_dot, W_dot, b_dot, w_i_dot, b_i_dot, w_f_dot, b_f_dot)
+    moving = (
+        x_dot,
+        C0_dot,
+        n0_dot,
+        m0_dot,
+        W_dot,
+        b_dot,
+        w_i_dot,
+        b_i_dot,
+        w_f_dot,
+        b_f_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, dC_last_dot, dn_last_dot, dm_last_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        C0_dot,
+        n0_dot,
+        m0_dot,
+        W_dot,
+        b_dot,
+        w_i_dot,
+        b_i_dot,
+        w_f_dot,
+        b_f_dot,
+    )
     return _second(
         cache,
         moved,
@@ -1096,10 +1139,10 @@ def backward_backward(
     ddw_f: Array | None = None,
     ddb_f: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh, dC, dn, dm are the tangents of h, C, n, m along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh, dC, dn, dm are the tangents of h, C, n, m along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -1132,7 +1175,20 @@ def backward_backward(
     b_i_dot = _tangent("ddb_i", ddb_i, (), sizes, dtype)
     w_f_dot = _tangent("ddw_f", ddw_f, ((1, "D"),), sizes, dtype)
     b_f_dot = _tangent("ddb_f", ddb_f, (), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, C0_dot, n0_dot, m0_dot, W_dot, b_dot, w_i_dot, b_i_dot, w_f_dot, b_f_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        C0_dot,
+        n0_dot,
+        m0_dot,
+        W_dot,
+        b_dot,
+        w_i_dot,
+        b_i_dot,
+        w_f_dot,
+        b_f_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -1365,7 +1421,7 @@ def _tangents(
     add.reduce(tmp_all, axis=-1, out=tmp_all_2)
     add(moved.r_dot, tmp_all_2, out=moved.r_dot)
     # z_dot = r_dot ⊙ sign(r) ⊙ (1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) − m_dot ⊙ exp(−m) ⊙ (1/2 − 1/2 ⊙
-    #     sign(−exp(−m) + abs(r)))
+    # sign(−exp(−m) + abs(r)))
     _sign(tape.r, out=moved.z_dot)
     negative(tape.m[1:], out=tmp_all_2)
     exp(tmp_all_2, out=tmp_all_2)
@@ -1390,7 +1446,7 @@ def _tangents(
     multiply(tmp_all_2, tmp_all_3, out=tmp_all_2)
     multiply(tmp_all_2, moved.m_dot[1:], out=tmp_all_2)
     subtract(moved.z_dot, tmp_all_2, out=moved.z_dot)
-    # h_dot = y_dot ⊙ o / z − z_dot ⊙ o ⊙ y / z² + o_dot ⊙ y / z
+    # h_dot = (y_dot ⊙ o + o_dot ⊙ y) / z − z_dot ⊙ o ⊙ y / z²
     reciprocal(tape.z, out=tmp_all_2)
     multiply(moved.y_dot, tape.o, out=moved.h_dot)
     multiply(moved.o_dot, tape.y, out=tmp_all)
@@ -1577,8 +1633,8 @@ def _second(
         reciprocal(tape.z[steps], out=tmp_rows_2)
         multiply(tmp_rows_2[..., None], dh_all[steps], out=swept.do[steps])
         multiply(swept.do[steps], tape.y[steps], out=swept.do[steps])
-        # da_sum = Σ_h′ C ⊙ dy
-        einsum("tabc,tab->tac", tape.C[1:][steps], dy, out=swept.da_sum[steps])
+        # da_sum_2 = Σ_h′ C ⊙ dy
+        einsum("tabc,tab->tac", tape.C[1:][steps], dy, out=swept.da_sum_2[steps])
         # dz_sum_dot = Σ_h d_next_h ⊙ y_dot ⊙ o + Σ_h d_next_h ⊙ o_dot ⊙ y + Σ_h d_next_h_dot ⊙ o ⊙ y
         multiply(dh_all[steps], moved.y_dot[steps], out=tmp_rows)
         multiply(tmp_rows, tape.o[steps], out=tmp_rows)
@@ -1644,10 +1700,10 @@ def _second(
             multiply(tmp_rows_2[..., None], dh_all_dot[steps], out=tmp_rows)
             multiply(tmp_rows, tape.y[steps], out=tmp_rows)
             add(swept.do_dot[steps], tmp_rows, out=swept.do_dot[steps])
-        # da_sum_dot = Σ_h′ C ⊙ dy_dot + Σ_h′ C_dot ⊙ dy
-        einsum("tabc,tab->tac", tape.C[1:][steps], dy_dot, out=swept.da_sum_dot[steps])
+        # da_sum_2_dot = Σ_h′ C ⊙ dy_dot + Σ_h′ C_dot ⊙ dy
+        einsum("tabc,tab->tac", tape.C[1:][steps], dy_dot, out=swept.da_sum_2_dot[steps])
         einsum("tabc,tab->tac", moved.C_dot[1:][steps], dy, out=tmp_rows)
-        add(swept.da_sum_dot[steps], tmp_rows, out=swept.da_sum_dot[steps])
+        add(swept.da_sum_2_dot[steps], tmp_rows, out=swept.da_sum_2_dot[steps])
         for (
             dn,
             dr,
@@ -1806,7 +1862,8 @@ def _second(
             add(d_next_C_dot, dC_dot, out=dC_dot)
             multiply(dy[..., None], a_dot_q[..., None, :], out=tmp_3)
             add(dC_dot, tmp_3, out=dC_dot)
-            # df_dot = Σ_h, h′ dC_dot ⊙ C_prev + Σ_h dn_dot ⊙ n_prev + Σ_h n_prev_dot ⊙ dn + Σ_h, h′ C_prev_dot ⊙ dC
+            # df_dot = Σ_h, h′ dC_dot ⊙ C_prev + Σ_h dn_dot ⊙ n_prev + Σ_h n_prev_dot ⊙ dn + Σ_h, h′ C_prev_dot ⊙
+            # dC
             multiply(dC_dot, C_prev, out=tmp_3)
             add.reduce(tmp_3, axis=(-2, -1), out=df_dot)
             multiply(dn_dot, n_prev, out=tmp)
@@ -1818,8 +1875,8 @@ def _second(
             multiply(C_prev_dot, dC, out=tmp_3)
             add.reduce(tmp_3, axis=(-2, -1), out=tmp_2)
             add(df_dot, tmp_2, out=df_dot)
-            # di_dot = Σ_h, h′ dC_dot ⊙ a_v ⊙ k + Σ_h dn_dot ⊙ k + Σ_h dn ⊙ k_dot + Σ_h, h′ dC ⊙ a_dot_v ⊙ k + Σ_h, h′
-            #     dC ⊙ k_dot ⊙ a_v
+            # di_dot = Σ_h, h′ dC_dot ⊙ a_v ⊙ k + Σ_h dn_dot ⊙ k + Σ_h dn ⊙ k_dot + Σ_h, h′ dC ⊙ a_dot_v ⊙ k +
+            # Σ_h, h′ dC ⊙ k_dot ⊙ a_v
             multiply(dC_dot, a_v[..., None], out=tmp_3)
             multiply(tmp_3, k[..., None, :], out=tmp_3)
             add.reduce(tmp_3, axis=(-2, -1), out=di_dot)
@@ -1837,8 +1894,8 @@ def _second(
             multiply(tmp_3, a_v[..., None], out=tmp_3)
             add.reduce(tmp_3, axis=(-2, -1), out=tmp_2)
             add(di_dot, tmp_2, out=di_dot)
-            # dm_dot = d_next_m_dot + dz_dot ⊙ exp(−m) ⊙ (−1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) − di_dot ⊙ i − df_dot
-            #     ⊙ f − dz ⊙ m_dot ⊙ exp(−m) ⊙ (−1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) − df ⊙ f_dot − di ⊙ i_dot
+            # dm_dot = d_next_m_dot − di_dot ⊙ i − df_dot ⊙ f + exp(−m) ⊙ (−1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) ⊙
+            # (−dz ⊙ m_dot + dz_dot) − df ⊙ f_dot − di ⊙ i_dot
             multiply(di_dot, i, out=dm_dot)
             subtract(d_next_m_dot, dm_dot, out=dm_dot)
             multiply(df_dot, f, out=tmp_2)
@@ -1907,22 +1964,23 @@ def _second(
     multiply(swept.dn, tape.i[..., None], out=swept.dk)
     multiply(swept.dk_sum, tape.i[..., None], out=tmp_all_2)
     add(swept.dk, tmp_all_2, out=swept.dk)
-    # da_sum_2 = Σ_h′ dC ⊙ k
-    einsum("tabc,tac->tab", swept.dC, tape.k, out=swept.da_sum_2)
-    # da_q = dr ⊙ n + da_sum
+    # da_sum = Σ_h′ dC ⊙ k
+    einsum("tabc,tac->tab", swept.dC, tape.k, out=swept.da_sum)
+    # da_q = dr ⊙ n + da_sum_2
     multiply(swept.dr[..., None], tape.n[1:], out=swept.da[..., 0 * H : 1 * H])
-    add(swept.da[..., 0 * H : 1 * H], swept.da_sum, out=swept.da[..., 0 * H : 1 * H])
+    add(swept.da[..., 0 * H : 1 * H], swept.da_sum_2, out=swept.da[..., 0 * H : 1 * H])
     # da_k = dk / sqrt(H)
     multiply((1 / float(np.sqrt(H))), swept.dk, out=swept.da[..., 1 * H : 2 * H])
-    # da_v = da_sum_2 ⊙ i
-    multiply(swept.da_sum_2, tape.i[..., None], out=swept.da[..., 2 * H : 3 * H])
+    # da_v = da_sum ⊙ i
+    multiply(swept.da_sum, tape.i[..., None], out=swept.da[..., 2 * H : 3 * H])
     # da_o = do ⊙ o ⊙ (1 − o)
     subtract(1, tape.o, out=swept.da[..., 3 * H : 4 * H])
     multiply(swept.da[..., 3 * H : 4 * H], swept.do, out=swept.da[..., 3 * H : 4 * H])
     multiply(swept.da[..., 3 * H : 4 * H], tape.o, out=swept.da[..., 3 * H : 4 * H])
     # dsoftplus_s_sum_dot = −ds_dot
     negative(swept.ds_dot, out=swept.dsoftplus_s_sum_dot)
-    # ds_sum_dot = dsoftplus_s_sum_dot ⊙ σ(s_sum) + dsoftplus_s_sum ⊙ s_sum_dot ⊙ σ(s_sum) ⊙ (1 − σ(s_sum))
+    # ds_sum_dot = dsoftplus_s_sum_dot ⊙ σ(s_sum) + dsoftplus_s_sum ⊙ s_sum_dot ⊙ σ(s_sum) ⊙ (1 −
+    # σ(s_sum))
     multiply(tape.s_sum, 0.5, out=swept.ds_sum_dot)
     tanh(swept.ds_sum_dot, out=swept.ds_sum_dot)
     multiply(swept.ds_sum_dot, 0.5, out=swept.ds_sum_dot)
@@ -1964,20 +2022,20 @@ def _second(
     add(swept.dk_dot, tmp_all_2, out=swept.dk_dot)
     multiply(swept.dk_sum, moved.i_dot[..., None], out=tmp_all_2)
     add(swept.dk_dot, tmp_all_2, out=swept.dk_dot)
-    # da_sum_2_dot = Σ_h′ dC_dot ⊙ k + Σ_h′ dC ⊙ k_dot
-    einsum("tabc,tac->tab", swept.dC_dot, tape.k, out=swept.da_sum_2_dot)
+    # da_sum_dot = Σ_h′ dC_dot ⊙ k + Σ_h′ dC ⊙ k_dot
+    einsum("tabc,tac->tab", swept.dC_dot, tape.k, out=swept.da_sum_dot)
     einsum("tabc,tac->tab", swept.dC, moved.k_dot, out=tmp_all_2)
-    add(swept.da_sum_2_dot, tmp_all_2, out=swept.da_sum_2_dot)
-    # da_dot_q = dr_dot ⊙ n + dr ⊙ n_dot + da_sum_dot
+    add(swept.da_sum_dot, tmp_all_2, out=swept.da_sum_dot)
+    # da_dot_q = dr_dot ⊙ n + dr ⊙ n_dot + da_sum_2_dot
     multiply(swept.dr_dot[..., None], tape.n[1:], out=swept.da_dot[..., 0 * H : 1 * H])
     multiply(swept.dr[..., None], moved.n_dot[1:], out=tmp_all_2)
     add(swept.da_dot[..., 0 * H : 1 * H], tmp_all_2, out=swept.da_dot[..., 0 * H : 1 * H])
-    add(swept.da_dot[..., 0 * H : 1 * H], swept.da_sum_dot, out=swept.da_dot[..., 0 * H : 1 * H])
+    add(swept.da_dot[..., 0 * H : 1 * H], swept.da_sum_2_dot, out=swept.da_dot[..., 0 * H : 1 * H])
     # da_dot_k = dk_dot / sqrt(H)
     multiply((1 / float(np.sqrt(H))), swept.dk_dot, out=swept.da_dot[..., 1 * H : 2 * H])
-    # da_dot_v = da_sum_2_dot ⊙ i + da_sum_2 ⊙ i_dot
-    multiply(swept.da_sum_2_dot, tape.i[..., None], out=swept.da_dot[..., 2 * H : 3 * H])
-    multiply(swept.da_sum_2, moved.i_dot[..., None], out=tmp_all_2)
+    # da_dot_v = da_sum_dot ⊙ i + da_sum ⊙ i_dot
+    multiply(swept.da_sum_dot, tape.i[..., None], out=swept.da_dot[..., 2 * H : 3 * H])
+    multiply(swept.da_sum, moved.i_dot[..., None], out=tmp_all_2)
     add(swept.da_dot[..., 2 * H : 3 * H], tmp_all_2, out=swept.da_dot[..., 2 * H : 3 * H])
     # da_dot_o = do_dot ⊙ o ⊙ (1 − o) + do ⊙ o_dot ⊙ (1 − 2 ⊙ o)
     subtract(1, tape.o, out=swept.da_dot[..., 3 * H : 4 * H])
@@ -1989,7 +2047,7 @@ def _second(
     multiply(tmp_all_2, moved.o_dot, out=tmp_all_2)
     add(swept.da_dot[..., 3 * H : 4 * H], tmp_all_2, out=swept.da_dot[..., 3 * H : 4 * H])
     # dx_dot = da_dot · Wᵀ + da_i_dot ⊙ w_i − ds_sum_dot ⊙ w_f − w_f_dot ⊙ ds_sum + w_i_dot ⊙ da_i + da ·
-    #     W_dotᵀ
+    # W_dotᵀ
     matmul(_rows(swept.da_dot), W.T, out=_rows(second.dx))
     multiply(swept.da_i_dot[..., None], w_i, out=tmp_all_4)
     add(second.dx, tmp_all_4, out=second.dx)

@@ -18,7 +18,7 @@
 //     r_dot = Σ_h n_dot ⊙ a_q + Σ_h a_dot_q ⊙ n
 //     z_dot = r_dot ⊙ sign(r) ⊙ (1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) − m_dot ⊙ exp(−m) ⊙ (1/2 − 1/2 ⊙
 //         sign(−exp(−m) + abs(r)))
-//     h_dot = y_dot ⊙ o / z − z_dot ⊙ o ⊙ y / z² + o_dot ⊙ y / z
+//     h_dot = (y_dot ⊙ o + o_dot ⊙ y) / z − z_dot ⊙ o ⊙ y / z²
 // From the last step to the first the backward pass and the tangents of its results; dX_dot is that of dX, the
 // cotangent ∂loss/∂X. ⊙ is elementwise, · the matrix product, σ(z) = 1 / (1 + exp(−z)).
 //
@@ -62,71 +62,174 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-// The terms of a sum that this block adds up: all of them, or those of one part, the parts being blockIdx.z.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+
+__device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
+
+// The terms of a sum that are added up here: all of them, or those of one part of many. All parts but the last ones
+// have as many terms, a multiple of a unit.
 struct Part {
     Index begin, end;
 
-    __device__ __forceinline__ Part(Index terms, Index parts = 1)
+    __device__ __forceinline__ Part(Index terms, Index parts = 1, Index number = 0, Index unit = 1)
     {
-        const Index size = (terms + parts - 1) / parts;
-        begin = blockIdx.z * size;
-        end = begin + size < terms ? begin + size : terms;
+        const Index size = (terms + parts * unit - 1) / (parts * unit) * unit;
+        begin = number * size;
+        end = smaller(begin + size, terms);
     }
 };
 
-// The tile of a block of threads: ROW_THREADS × 16 threads, each with some rows and columns of its own.
-template <int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH>
+// A block's tile of points, ROWS × COLUMNS, and its threads. Each has OWN_ROWS × OWN_COLUMNS neighbouring points. Where
+// there are several slices, every one is a warp that forms the sums of the whole tile over its own part of the terms.
+template <int SLICE_COUNT, int ROW_THREADS, int COLUMN_THREADS, int OWN_ROWS_, int OWN_COLUMNS_, int DEPTH_>
 struct Tiling {
-    static constexpr int THREADS = ROW_THREADS * 16, ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = 16 * OWN_COLUMNS;
+    static constexpr int OWN_ROWS = OWN_ROWS_, OWN_COLUMNS = OWN_COLUMNS_, DEPTH = DEPTH_;
+    static constexpr int ROWS = ROW_THREADS * OWN_ROWS, COLUMNS = COLUMN_THREADS * OWN_COLUMNS;
+    static constexpr int TEAM = ROW_THREADS * COLUMN_THREADS, THREADS = SLICE_COUNT * TEAM;
+    static_assert(SLICE_COUNT == 1 || TEAM == 32, "a slice is a warp");
+    static_assert(SLICE_COUNT == 1 || ROWS * COLUMNS <= THREADS, "every point is one thread's to complete");
+
+    // This thread among those of its slice, and among all.
+    static __device__ __forceinline__ int rank() { return threadIdx.y * COLUMN_THREADS + threadIdx.x; }
+    static __device__ __forceinline__ int thread() { return threadIdx.z * TEAM + rank(); }
 
     static __device__ __forceinline__ Index first_row() { return Index(blockIdx.x) * ROWS; }
     static __device__ __forceinline__ Index first_column() { return Index(blockIdx.y) * COLUMNS; }
-    static __device__ __forceinline__ Index row(int own) { return first_row() + threadIdx.y + own * ROW_THREADS; }
-    static __device__ __forceinline__ Index column(int own) { return first_column() + threadIdx.x + own * 16; }
+
+    // The row and the column of a point of the thread of a rank.
+    static __device__ __forceinline__ Index row(int rank, int own_row)
+    {
+        return first_row() + rank / COLUMN_THREADS * OWN_ROWS + own_row;
+    }
+    static __device__ __forceinline__ Index column(int rank, int own_column)
+    {
+        return first_column() + rank % COLUMN_THREADS * OWN_COLUMNS + own_column;
+    }
+
+    // Until all threads of the slice are here.
+    static __device__ __forceinline__ void wait()
+    {
+        if (SLICE_COUNT == 1)
+            __syncthreads();
+        else
+            __syncwarp();
+    }
 };
 
-// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. Pieces of the operands
-// are loaded to shared memory, along k where that is how they lie in memory; beyond their edges they are zero.
-template <bool LEFT_ALONG, bool RIGHT_ALONG, int ROW_THREADS, int OWN_ROWS, int OWN_COLUMNS, int DEPTH, int BLOCKS,
-          int LEFT_WIDTH, int RIGHT_WIDTH, class Left, class Right>
+// Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+template <class Tile, int WIDTH>
+struct Pieces {
+    Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
+};
+
+// What a slice has in shared memory: pieces of the operands, and then the sums of all of its threads' points.
+template <class Tile, int WIDTH, int SUMS>
+union Slice {
+    Pieces<Tile, WIDTH> pieces;
+    Real sums[SUMS][Tile::OWN_ROWS][Tile::OWN_COLUMNS][Tile::TEAM];
+};
+
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
+// side by side in memory, along k or along the lines.
+template <class Tile, bool ALONG, int LINES>
+struct Spot {
+    int depth, line;
+
+    __device__ __forceinline__ explicit Spot(int load)
+    {
+        constexpr int ROW = ALONG ? Tile::DEPTH : LINES;  // how many lie side by side
+        const int rank = Tile::rank();
+        // The first two are the third, taken apart so that what depends on the thread is the same for all of its loads.
+        const int near = ROW >= Tile::TEAM ? rank + load % (ROW / Tile::TEAM) * Tile::TEAM
+            : Tile::TEAM % ROW == 0 ? rank % ROW : (rank + load * Tile::TEAM) % ROW;
+        const int far = ROW >= Tile::TEAM ? load / (ROW / Tile::TEAM)
+            : Tile::TEAM % ROW == 0 ? rank / ROW + load * (Tile::TEAM / ROW) : (rank + load * Tile::TEAM) / ROW;
+        depth = ALONG ? near : far;
+        line = ALONG ? far : near;
+    }
+};
+
+// Load this thread's entries of the piece whose k begin at `start`; beyond the part's end they are zero.
+template <bool ALONG, int LINES, class Tile, int LOADS, class Entry>
+__device__ __forceinline__ void fetch(Tile, Real (&next)[LOADS], Index start, Part part, Entry entry)
+{
+    static_assert(LOADS * Tile::TEAM == Tile::DEPTH * LINES, "all threads load as much");
+    if (start + Tile::DEPTH <= part.end) {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = entry(start + spot.depth, spot.line);
+        }
+    } else {
+        #pragma unroll
+        for (int load = 0; load < LOADS; ++load) {
+            const Spot<Tile, ALONG, LINES> spot(load);
+            next[load] = start + spot.depth < part.end ? entry(start + spot.depth, spot.line) : Real(0);
+        }
+    }
+}
+
+// sum[block][row][column] += Σ_k left(row, k) · right(k, block, column) for the k of a part. The next pieces of the
+// operands are on their way to registers while these are multiplied. Rows and columns beyond the edge repeat the last
+// one; nobody asks for their sums.
+template <bool LEFT_ALONG, bool RIGHT_ALONG, class Tile, int BLOCKS, int WIDTH, class Left, class Right>
 __device__ __forceinline__ void add_product(
-    Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>, Real (&sum)[BLOCKS][OWN_ROWS][OWN_COLUMNS],
-    Real (&left_tile)[DEPTH][LEFT_WIDTH], Real (&right_tile)[DEPTH][RIGHT_WIDTH],
+    Tile tile, Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS], Pieces<Tile, WIDTH> &pieces,
     Index rows, Index columns, Part part, Left left, Right right)
 {
-    using Tile = Tiling<ROW_THREADS, OWN_ROWS, OWN_COLUMNS, DEPTH>;
-    const int thread = threadIdx.y * 16 + threadIdx.x;
+    constexpr int DEPTH = Tile::DEPTH, ROWS = Tile::ROWS, COLUMNS = BLOCKS * Tile::COLUMNS;
+    constexpr int OWN_ROWS = Tile::OWN_ROWS, OWN_COLUMNS = Tile::OWN_COLUMNS;
+    constexpr int LEFT_LOADS = DEPTH * ROWS / Tile::TEAM, RIGHT_LOADS = DEPTH * COLUMNS / Tile::TEAM;
+
+    Real left_next[LEFT_LOADS], right_next[RIGHT_LOADS];
+    const int last_row = smaller(rows - Tile::first_row(), ROWS) - 1;
+    const int last_column = smaller(columns - Tile::first_column(), Tile::COLUMNS) - 1;
+    const auto left_entry = [&](Index k, int line) {
+        return left(Tile::first_row() + min(line, last_row), k);
+    };
+    const auto right_entry = [&](Index k, int line) {
+        return right(k, line / Tile::COLUMNS, Tile::first_column() + min(line % Tile::COLUMNS, last_column));
+    };
+    if (part.begin < part.end) {
+        fetch<LEFT_ALONG, ROWS>(tile, left_next, part.begin, part, left_entry);
+        fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, part.begin, part, right_entry);
+    }
     for (Index start = part.begin; start < part.end; start += DEPTH) {
-        for (int at = thread; at < DEPTH * Tile::ROWS; at += Tile::THREADS) {
-            const int depth = LEFT_ALONG ? at % DEPTH : at / Tile::ROWS;
-            const int line = LEFT_ALONG ? at / DEPTH : at % Tile::ROWS;
-            const Index k = start + depth, row = Tile::first_row() + line;
-            left_tile[depth][line] = k < part.end && row < rows ? left(row, k) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < LEFT_LOADS; ++load) {
+            const Spot<Tile, LEFT_ALONG, ROWS> spot(load);
+            pieces.left[spot.depth][spot.line] = left_next[load];
         }
-        for (int at = thread; at < DEPTH * BLOCKS * Tile::COLUMNS; at += Tile::THREADS) {
-            const int depth = RIGHT_ALONG ? at % DEPTH : at / (BLOCKS * Tile::COLUMNS);
-            const int line = RIGHT_ALONG ? at / DEPTH : at % (BLOCKS * Tile::COLUMNS);
-            const int block = line / Tile::COLUMNS;
-            const Index k = start + depth, column = Tile::first_column() + line % Tile::COLUMNS;
-            right_tile[depth][line] = k < part.end && column < columns ? right(k, block, column) : Real(0);
+        #pragma unroll
+        for (int load = 0; load < RIGHT_LOADS; ++load) {
+            const Spot<Tile, RIGHT_ALONG, COLUMNS> spot(load);
+            // A thread's columns of all blocks are neighbours.
+            const int block = spot.line / Tile::COLUMNS, column = spot.line % Tile::COLUMNS;
+            const int place = (column / OWN_COLUMNS * BLOCKS + block) * OWN_COLUMNS + column % OWN_COLUMNS;
+            pieces.right[spot.depth][place] = right_next[load];
         }
-        __syncthreads();
-        // A sum of the tile's own is added to the whole: long sums lose fewer digits than term by term.
-        Real of_tile[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
-        #pragma unroll 4
+        Tile::wait();
+        if (start + DEPTH < part.end) {
+            fetch<LEFT_ALONG, ROWS>(tile, left_next, start + DEPTH, part, left_entry);
+            fetch<RIGHT_ALONG, COLUMNS>(tile, right_next, start + DEPTH, part, right_entry);
+        }
+        // A sum of the pieces' own is added to the whole: long sums lose fewer digits than term by term.
+        Real of_pieces[BLOCKS][OWN_ROWS][OWN_COLUMNS] = {};
+        #pragma unroll 8
         for (int depth = 0; depth < DEPTH; ++depth) {
             Real left_own[OWN_ROWS];
             #pragma unroll
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                left_own[own_row] = left_tile[depth][threadIdx.y + own_row * ROW_THREADS];
+                left_own[own_row] = pieces.left[depth][threadIdx.y * OWN_ROWS + own_row];
             #pragma unroll
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = right_tile[depth][block * Tile::COLUMNS + threadIdx.x + own_column * 16];
+                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
-                        of_tile[block][own_row][own_column] += left_own[own_row] * right_own;
+                        of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
                 }
         }
         #pragma unroll
@@ -135,9 +238,36 @@ __device__ __forceinline__ void add_product(
             for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column)
-                    sum[block][own_row][own_column] += of_tile[block][own_row][own_column];
-        __syncthreads();
+                    sum[block][own_row][own_column] += of_pieces[block][own_row][own_column];
+        Tile::wait();
     }
+}
+
+// Hand a slice's sums to all threads of the block, as those from the first on.
+template <class Tile, int WIDTH, int SUMS, int BLOCKS>
+__device__ __forceinline__ void keep_sums(
+    Slice<Tile, WIDTH, SUMS> &slice, int first, const Real (&sum)[BLOCKS][Tile::OWN_ROWS][Tile::OWN_COLUMNS])
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
+            #pragma unroll
+            for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column)
+                slice.sums[first + block][own_row][own_column][Tile::rank()] = sum[block][own_row][own_column];
+}
+
+// sum[block] = the sums of all slices at a point, added in the order of the slices.
+template <class Tile, int WIDTH, int SUMS, int SLICE_COUNT, int BLOCKS>
+__device__ __forceinline__ void add_slices(
+    Real (&sum)[BLOCKS], const Slice<Tile, WIDTH, SUMS> (&slices)[SLICE_COUNT], int first,
+    int rank, int own_row, int own_column)
+{
+    #pragma unroll
+    for (int block = 0; block < BLOCKS; ++block)
+        #pragma unroll
+        for (int slice = 0; slice < SLICE_COUNT; ++slice)
+            sum[block] += slices[slice].sums[first + block][own_row][own_column][rank];
 }
 
 // sum[block] = Σ_k term(k, block) for the k of a part, by a column of 8 threads: each adds every eighth term, and
@@ -166,24 +296,25 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_a_dot(
     const Real *x_, const Real *W_dot_, const Real *x_dot_, const Real *W_, const Real *b_dot_,
     Real *a_dot_, Real *k_dot_, const Real *o_, Real *o_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     // sum_a_dot = x · W_dot
-    Real sum_a_dot[4][4][1] = {};
+    Real sum_a_dot[4][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(W_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(W_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_dot_[k * 4 * H + block * H + at_h]; });
     // sum_a_dot += x_dot · W
     add_product<true, false>(
-        Tile(), sum_a_dot, left_tile, right_tile, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H, Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_[k * 4 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_h = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
             if (!(at_n < rows && at_h < H))
                 continue;
             const Real b_dot_q = (b_dot_ ? b_dot_[at_h] : Real(0));
@@ -224,20 +355,20 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_a_i_dot(
     Real sum_a_i_dot = 0;
     for (Index at_d = 0; at_d < (x_dot_ ? D : 0); ++at_d)
         sum_a_i_dot += x_dot_[at_n * D + at_d] * w_i_[at_d];
-    Real sum_a_i_dot_2 = 0;
+    Real sum_a_i_dot__2 = 0;
     for (Index at_d = 0; at_d < (w_i_dot_ ? D : 0); ++at_d)
-        sum_a_i_dot_2 += w_i_dot_[at_d] * x_[at_n * D + at_d];
+        sum_a_i_dot__2 += w_i_dot_[at_d] * x_[at_n * D + at_d];
     Real sum_s_sum_dot = 0;
     for (Index at_d = 0; at_d < (x_dot_ ? D : 0); ++at_d)
         sum_s_sum_dot += x_dot_[at_n * D + at_d] * w_f_[at_d];
-    Real sum_s_sum_dot_2 = 0;
+    Real sum_s_sum_dot__2 = 0;
     for (Index at_d = 0; at_d < (w_f_dot_ ? D : 0); ++at_d)
-        sum_s_sum_dot_2 += w_f_dot_[at_d] * x_[at_n * D + at_d];
+        sum_s_sum_dot__2 += w_f_dot_[at_d] * x_[at_n * D + at_d];
     // a_i_dot = x · w_i_dot + x_dot · w_i + b_i_dot
-    const Real a_i_dot = b_i_dot + sum_a_i_dot + sum_a_i_dot_2;
+    const Real a_i_dot = b_i_dot + sum_a_i_dot + sum_a_i_dot__2;
     a_i_dot_[at_n] = a_i_dot;
     // s_sum_dot = −x · w_f_dot − x_dot · w_f − b_f_dot
-    const Real s_sum_dot = -b_f_dot - sum_s_sum_dot - sum_s_sum_dot_2;
+    const Real s_sum_dot = -b_f_dot - sum_s_sum_dot - sum_s_sum_dot__2;
     s_sum_dot_[at_n] = s_sum_dot;
     // softplus_s_sum_dot = s_sum_dot ⊙ σ(s_sum)
     const Real softplus_s_sum_dot = s_sum_dot * sigmoid(s_sum);
@@ -342,11 +473,11 @@ extern "C" __global__ void __launch_bounds__(256) upward_after_y_dot(
     Real sum_y_dot = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
         sum_y_dot += a_dot_[at_n * 4 * H + at_h2] * C_[at_n * H * H + at_h * H + at_h2];
-    Real sum_y_dot_2 = 0;
+    Real sum_y_dot__2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_y_dot_2 += C_dot_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + at_h2];
+        sum_y_dot__2 += C_dot_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + at_h2];
     // y_dot = Σ_h′ C_dot ⊙ a_q + Σ_h′ C ⊙ a_dot_q
-    const Real y_dot = sum_y_dot + sum_y_dot_2;
+    const Real y_dot = sum_y_dot + sum_y_dot__2;
     y_dot_[at_n * H + at_h] = y_dot;
 }
 
@@ -364,11 +495,11 @@ extern "C" __global__ void __launch_bounds__(256) upward_after_z_dot(
     Real sum_r_dot = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         sum_r_dot += a_dot_[at_n * 4 * H + at_h] * n_[at_n * H + at_h];
-    Real sum_r_dot_2 = 0;
+    Real sum_r_dot__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_r_dot_2 += n_dot_[at_n * H + at_h] * a_[at_n * 4 * H + at_h];
+        sum_r_dot__2 += n_dot_[at_n * H + at_h] * a_[at_n * 4 * H + at_h];
     // r_dot = Σ_h n_dot ⊙ a_q + Σ_h a_dot_q ⊙ n
-    const Real r_dot = sum_r_dot + sum_r_dot_2;
+    const Real r_dot = sum_r_dot + sum_r_dot__2;
     // z_dot = r_dot ⊙ sign(r) ⊙ (1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) − m_dot ⊙ exp(−m) ⊙ (1/2 − 1/2 ⊙
     //     sign(−exp(−m) + abs(r)))
     const Real z_dot = r_dot * sign(r) * ((Real(1) / 2) + (Real(1) / 2) * sign(-exp(-m) + absolute(r))) -
@@ -417,12 +548,12 @@ extern "C" __global__ void __launch_bounds__(256) downward_before_dz(
     Real sum_dz_sum_dot = 0;
     for (Index at_h = 0; at_h < (d_next_h_ ? H : 0); ++at_h)
         sum_dz_sum_dot += d_next_h_[at_n * H + at_h] * y_dot_[at_n * H + at_h] * o_[at_n * H + at_h];
-    Real sum_dz_sum_dot_2 = 0;
+    Real sum_dz_sum_dot__2 = 0;
     for (Index at_h = 0; at_h < (d_next_h_ ? H : 0); ++at_h)
-        sum_dz_sum_dot_2 += d_next_h_[at_n * H + at_h] * o_dot_[at_n * H + at_h] * y_[at_n * H + at_h];
-    Real sum_dz_sum_dot_3 = 0;
+        sum_dz_sum_dot__2 += d_next_h_[at_n * H + at_h] * o_dot_[at_n * H + at_h] * y_[at_n * H + at_h];
+    Real sum_dz_sum_dot__3 = 0;
     for (Index at_h = 0; at_h < (d_next_h_dot_ ? H : 0); ++at_h)
-        sum_dz_sum_dot_3 += d_next_h_dot_[at_n * H + at_h] * o_[at_n * H + at_h] * y_[at_n * H + at_h];
+        sum_dz_sum_dot__3 += d_next_h_dot_[at_n * H + at_h] * o_[at_n * H + at_h] * y_[at_n * H + at_h];
     // dz_sum = Σ_h d_next_h ⊙ o ⊙ y
     const Real dz_sum = sum_dz_sum;
     // dz = −dz_sum / z²
@@ -432,7 +563,7 @@ extern "C" __global__ void __launch_bounds__(256) downward_before_dz(
     const Real dr = dz * sign(r) * ((Real(1) / 2) + (Real(1) / 2) * sign(-exp(-m) + absolute(r)));
     dr_[at_n] = dr;
     // dz_sum_dot = Σ_h d_next_h ⊙ y_dot ⊙ o + Σ_h d_next_h ⊙ o_dot ⊙ y + Σ_h d_next_h_dot ⊙ o ⊙ y
-    const Real dz_sum_dot = sum_dz_sum_dot + sum_dz_sum_dot_2 + sum_dz_sum_dot_3;
+    const Real dz_sum_dot = sum_dz_sum_dot + sum_dz_sum_dot__2 + sum_dz_sum_dot__3;
     // dz_dot = −dz_sum_dot / z² + 2 ⊙ dz_sum ⊙ z_dot / z³
     const Real dz_dot = -(dz_sum_dot * power<-2>(z)) + 2 * dz_sum * z_dot * power<-3>(z);
     dz_dot_[at_n] = dz_dot;
@@ -473,30 +604,30 @@ extern "C" __global__ void __launch_bounds__(256) downward_before_dy(
     do_dot_[at_n * H + at_h] = do_dot;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_before_da_sum(
-    const Real *dy_, const Real *C_, const Real *C_dot_, const Real *dy_dot_, Real *da_sum_,
-    Real *da_sum_dot_, Index H, Index rows)
+extern "C" __global__ void __launch_bounds__(256) downward_before_da_sum_2(
+    const Real *dy_, const Real *C_, const Real *C_dot_, const Real *dy_dot_, Real *da_sum_2_,
+    Real *da_sum_2_dot_, Index H, Index rows)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < rows * H))
         return;
     const Index at_n = at / H;
     const Index at_h = at % H;
-    Real sum_da_sum = 0;
+    Real sum_da_sum_2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum += dy_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
-    Real sum_da_sum_dot = 0;
+        sum_da_sum_2 += dy_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
+    Real sum_da_sum_2_dot = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_dot += dy_[at_n * H + at_h2] * C_dot_[at_n * H * H + at_h2 * H + at_h];
-    Real sum_da_sum_dot_2 = 0;
+        sum_da_sum_2_dot += dy_[at_n * H + at_h2] * C_dot_[at_n * H * H + at_h2 * H + at_h];
+    Real sum_da_sum_2_dot__2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_dot_2 += dy_dot_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
-    // da_sum = Σ_h′ C ⊙ dy
-    const Real da_sum = sum_da_sum;
-    da_sum_[at_n * H + at_h] = da_sum;
-    // da_sum_dot = Σ_h′ C ⊙ dy_dot + Σ_h′ C_dot ⊙ dy
-    const Real da_sum_dot = sum_da_sum_dot + sum_da_sum_dot_2;
-    da_sum_dot_[at_n * H + at_h] = da_sum_dot;
+        sum_da_sum_2_dot__2 += dy_dot_[at_n * H + at_h2] * C_[at_n * H * H + at_h2 * H + at_h];
+    // da_sum_2 = Σ_h′ C ⊙ dy
+    const Real da_sum_2 = sum_da_sum_2;
+    da_sum_2_[at_n * H + at_h] = da_sum_2;
+    // da_sum_2_dot = Σ_h′ C ⊙ dy_dot + Σ_h′ C_dot ⊙ dy
+    const Real da_sum_2_dot = sum_da_sum_2_dot + sum_da_sum_2_dot__2;
+    da_sum_2_dot_[at_n * H + at_h] = da_sum_2_dot;
 }
 
 // ---- The backward pass and its tangents, one step, from the last to the first
@@ -626,58 +757,58 @@ extern "C" __global__ void __launch_bounds__(256) downward_step_di(
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_df += dC_[at_n * H * H + at_h * H + at_h2] * C_prev_[at_n * H * H + at_h * H + at_h2];
-    Real sum_df_2 = 0;
+    Real sum_df__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_df_2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
+        sum_df__2 += dn_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
     Real sum_di = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_di += dC_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + 2 * H + at_h] * k_[at_n * H +
         at_h2];
-    Real sum_di_2 = 0;
+    Real sum_di__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_di_2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
+        sum_di__2 += dn_[at_n * H + at_h] * k_[at_n * H + at_h];
     Real sum_df_dot = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_df_dot += dC_dot_[at_n * H * H + at_h * H + at_h2] * C_prev_[at_n * H * H + at_h * H +
         at_h2];
-    Real sum_df_dot_2 = 0;
+    Real sum_df_dot__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-            sum_df_dot_2 += C_prev_dot_[at_n * H * H + at_h * H + at_h2] * dC_[at_n * H * H + at_h * H +
+            sum_df_dot__2 += C_prev_dot_[at_n * H * H + at_h * H + at_h2] * dC_[at_n * H * H + at_h * H +
         at_h2];
-    Real sum_df_dot_3 = 0;
+    Real sum_df_dot__3 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_df_dot_3 += n_prev_dot_[at_n * H + at_h] * dn_[at_n * H + at_h];
-    Real sum_df_dot_4 = 0;
+        sum_df_dot__3 += n_prev_dot_[at_n * H + at_h] * dn_[at_n * H + at_h];
+    Real sum_df_dot__4 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_df_dot_4 += dn_dot_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
+        sum_df_dot__4 += dn_dot_[at_n * H + at_h] * n_prev_[at_n * H + at_h];
     Real sum_di_dot = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
             sum_di_dot += dC_dot_[at_n * H * H + at_h * H + at_h2] * a_[at_n * 4 * H + 2 * H + at_h] *
         k_[at_n * H + at_h2];
-    Real sum_di_dot_2 = 0;
+    Real sum_di_dot__2 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-            sum_di_dot_2 += dC_[at_n * H * H + at_h * H + at_h2] * a_dot_[at_n * 4 * H + 2 * H + at_h] *
+            sum_di_dot__2 += dC_[at_n * H * H + at_h * H + at_h2] * a_dot_[at_n * 4 * H + 2 * H + at_h] *
         k_[at_n * H + at_h2];
-    Real sum_di_dot_3 = 0;
+    Real sum_di_dot__3 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
         for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-            sum_di_dot_3 += dC_[at_n * H * H + at_h * H + at_h2] * k_dot_[at_n * H + at_h2] * a_[at_n * 4 *
+            sum_di_dot__3 += dC_[at_n * H * H + at_h * H + at_h2] * k_dot_[at_n * H + at_h2] * a_[at_n * 4 *
         H + 2 * H + at_h];
-    Real sum_di_dot_4 = 0;
+    Real sum_di_dot__4 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_di_dot_4 += dn_[at_n * H + at_h] * k_dot_[at_n * H + at_h];
-    Real sum_di_dot_5 = 0;
+        sum_di_dot__4 += dn_[at_n * H + at_h] * k_dot_[at_n * H + at_h];
+    Real sum_di_dot__5 = 0;
     for (Index at_h = 0; at_h < H; ++at_h)
-        sum_di_dot_5 += dn_dot_[at_n * H + at_h] * k_[at_n * H + at_h];
+        sum_di_dot__5 += dn_dot_[at_n * H + at_h] * k_[at_n * H + at_h];
     // df = Σ_h dn ⊙ n_prev + Σ_h, h′ dC ⊙ C_prev
-    const Real df = sum_df + sum_df_2;
+    const Real df = sum_df + sum_df__2;
     // di = Σ_h dn ⊙ k + Σ_h, h′ dC ⊙ a_v ⊙ k
-    const Real di = sum_di + sum_di_2;
+    const Real di = sum_di + sum_di__2;
     di_[at_n] = di;
     // dm = d_next_m − dz ⊙ exp(−m) ⊙ (1/2 − 1/2 ⊙ sign(−exp(−m) + abs(r))) − df ⊙ f − di ⊙ i
     const Real dm = d_next_m - dz * exp(-m) * ((Real(1) / 2) - (Real(1) / 2) * sign(-exp(-m) + absolute(r)))
@@ -690,10 +821,10 @@ extern "C" __global__ void __launch_bounds__(256) downward_step_di(
     const Real dm_prev = ds;
     if (!ended) dm_prev_[at_n] = dm_prev;
     // df_dot = Σ_h, h′ dC_dot ⊙ C_prev + Σ_h dn_dot ⊙ n_prev + Σ_h n_prev_dot ⊙ dn + Σ_h, h′ C_prev_dot ⊙ dC
-    const Real df_dot = sum_df_dot + sum_df_dot_2 + sum_df_dot_3 + sum_df_dot_4;
+    const Real df_dot = sum_df_dot + sum_df_dot__2 + sum_df_dot__3 + sum_df_dot__4;
     // di_dot = Σ_h, h′ dC_dot ⊙ a_v ⊙ k + Σ_h dn_dot ⊙ k + Σ_h dn ⊙ k_dot + Σ_h, h′ dC ⊙ a_dot_v ⊙ k + Σ_h, h′
     //     dC ⊙ k_dot ⊙ a_v
-    const Real di_dot = sum_di_dot + sum_di_dot_2 + sum_di_dot_3 + sum_di_dot_4 + sum_di_dot_5;
+    const Real di_dot = sum_di_dot + sum_di_dot__2 + sum_di_dot__3 + sum_di_dot__4 + sum_di_dot__5;
     di_dot_[at_n] = di_dot;
     // dm_dot = d_next_m_dot − di_dot ⊙ i − df_dot ⊙ f + exp(−m) ⊙ (−1/2 + 1/2 ⊙ sign(−exp(−m) + abs(r))) ⊙
     //     (−dz ⊙ m_dot + dz_dot) − df ⊙ f_dot − di ⊙ i_dot
@@ -755,8 +886,8 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_ds_sum(
 extern "C" __global__ void __launch_bounds__(256) downward_after_da(
     const Real *dC_, const Real *a_, const Real *k_, const Real *dC_dot_, const Real *a_dot_,
     const Real *k_dot_, const Real *dn_, const Real *i_, const Real *dr_, const Real *n_,
-    const Real *da_sum_, Real *da_, const Real *do_, const Real *o_, const Real *dn_dot_,
-    const Real *i_dot_, const Real *dr_dot_, const Real *n_dot_, const Real *da_sum_dot_, Real *da_dot_,
+    const Real *da_sum_2_, Real *da_, const Real *do_, const Real *o_, const Real *dn_dot_,
+    const Real *i_dot_, const Real *dr_dot_, const Real *n_dot_, const Real *da_sum_2_dot_, Real *da_dot_,
     const Real *do_dot_, const Real *o_dot_, Index H, Index rows)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
@@ -768,66 +899,66 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_da(
     const Real i = i_[at_n];
     const Real dr = dr_[at_n];
     const Real n = n_[at_n * H + at_h];
-    const Real da_sum = da_sum_[at_n * H + at_h];
+    const Real da_sum_2 = da_sum_2_[at_n * H + at_h];
     const Real do_t = do_[at_n * H + at_h];
     const Real o = o_[at_n * H + at_h];
     const Real dn_dot = dn_dot_[at_n * H + at_h];
     const Real i_dot = i_dot_[at_n];
     const Real dr_dot = dr_dot_[at_n];
     const Real n_dot = n_dot_[at_n * H + at_h];
-    const Real da_sum_dot = da_sum_dot_[at_n * H + at_h];
+    const Real da_sum_2_dot = da_sum_2_dot_[at_n * H + at_h];
     const Real do_dot = do_dot_[at_n * H + at_h];
     const Real o_dot = o_dot_[at_n * H + at_h];
     Real sum_dk_sum = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
         sum_dk_sum += dC_[at_n * H * H + at_h2 * H + at_h] * a_[at_n * 4 * H + 2 * H + at_h2];
-    Real sum_da_sum_2 = 0;
+    Real sum_da_sum = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_2 += dC_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
+        sum_da_sum += dC_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
     Real sum_dk_sum_dot = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
         sum_dk_sum_dot += dC_dot_[at_n * H * H + at_h2 * H + at_h] * a_[at_n * 4 * H + 2 * H + at_h2];
-    Real sum_dk_sum_dot_2 = 0;
+    Real sum_dk_sum_dot__2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_dk_sum_dot_2 += dC_[at_n * H * H + at_h2 * H + at_h] * a_dot_[at_n * 4 * H + 2 * H + at_h2];
-    Real sum_da_sum_2_dot = 0;
+        sum_dk_sum_dot__2 += dC_[at_n * H * H + at_h2 * H + at_h] * a_dot_[at_n * 4 * H + 2 * H + at_h2];
+    Real sum_da_sum_dot = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_2_dot += dC_dot_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
-    Real sum_da_sum_2_dot_2 = 0;
+        sum_da_sum_dot += dC_dot_[at_n * H * H + at_h * H + at_h2] * k_[at_n * H + at_h2];
+    Real sum_da_sum_dot__2 = 0;
     for (Index at_h2 = 0; at_h2 < H; ++at_h2)
-        sum_da_sum_2_dot_2 += dC_[at_n * H * H + at_h * H + at_h2] * k_dot_[at_n * H + at_h2];
+        sum_da_sum_dot__2 += dC_[at_n * H * H + at_h * H + at_h2] * k_dot_[at_n * H + at_h2];
     // dk_sum = Σ_h′ dC ⊙ a_v
     const Real dk_sum = sum_dk_sum;
     // dk = dn ⊙ i + dk_sum ⊙ i
     const Real dk = dn * i + dk_sum * i;
-    // da_sum_2 = Σ_h′ dC ⊙ k
-    const Real da_sum_2 = sum_da_sum_2;
-    // da_q = dr ⊙ n + da_sum
-    const Real da_q = dr * n + da_sum;
+    // da_sum = Σ_h′ dC ⊙ k
+    const Real da_sum = sum_da_sum;
+    // da_q = dr ⊙ n + da_sum_2
+    const Real da_q = dr * n + da_sum_2;
     da_[at_n * 4 * H + at_h] = da_q;
     // da_k = dk / sqrt(H)
     const Real da_k = dk / sqrt(Real(H));
     da_[at_n * 4 * H + H + at_h] = da_k;
-    // da_v = da_sum_2 ⊙ i
-    const Real da_v = da_sum_2 * i;
+    // da_v = da_sum ⊙ i
+    const Real da_v = da_sum * i;
     da_[at_n * 4 * H + 2 * H + at_h] = da_v;
     // da_o = do ⊙ o ⊙ (1 − o)
     const Real da_o = do_t * o * (1 - o);
     da_[at_n * 4 * H + 3 * H + at_h] = da_o;
     // dk_sum_dot = Σ_h′ dC_dot ⊙ a_v + Σ_h′ dC ⊙ a_dot_v
-    const Real dk_sum_dot = sum_dk_sum_dot + sum_dk_sum_dot_2;
+    const Real dk_sum_dot = sum_dk_sum_dot + sum_dk_sum_dot__2;
     // dk_dot = dk_sum_dot ⊙ i + dn_dot ⊙ i + dn ⊙ i_dot + dk_sum ⊙ i_dot
     const Real dk_dot = dk_sum_dot * i + dn_dot * i + dn * i_dot + dk_sum * i_dot;
-    // da_sum_2_dot = Σ_h′ dC_dot ⊙ k + Σ_h′ dC ⊙ k_dot
-    const Real da_sum_2_dot = sum_da_sum_2_dot + sum_da_sum_2_dot_2;
-    // da_dot_q = dr_dot ⊙ n + dr ⊙ n_dot + da_sum_dot
-    const Real da_dot_q = dr_dot * n + dr * n_dot + da_sum_dot;
+    // da_sum_dot = Σ_h′ dC_dot ⊙ k + Σ_h′ dC ⊙ k_dot
+    const Real da_sum_dot = sum_da_sum_dot + sum_da_sum_dot__2;
+    // da_dot_q = dr_dot ⊙ n + dr ⊙ n_dot + da_sum_2_dot
+    const Real da_dot_q = dr_dot * n + dr * n_dot + da_sum_2_dot;
     da_dot_[at_n * 4 * H + at_h] = da_dot_q;
     // da_dot_k = dk_dot / sqrt(H)
     const Real da_dot_k = dk_dot / sqrt(Real(H));
     da_dot_[at_n * 4 * H + H + at_h] = da_dot_k;
-    // da_dot_v = da_sum_2_dot ⊙ i + da_sum_2 ⊙ i_dot
-    const Real da_dot_v = da_sum_2_dot * i + da_sum_2 * i_dot;
+    // da_dot_v = da_sum_dot ⊙ i + da_sum ⊙ i_dot
+    const Real da_dot_v = da_sum_dot * i + da_sum * i_dot;
     da_dot_[at_n * 4 * H + 2 * H + at_h] = da_dot_v;
     // da_dot_o = do_dot ⊙ o ⊙ (1 − o) + do ⊙ o_dot ⊙ (1 − 2 ⊙ o)
     const Real da_dot_o = do_dot * o * (1 - o) + do_t * o_dot * (1 - 2 * o);
@@ -839,24 +970,25 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     const Real *w_i_, const Real *ds_sum_dot_, const Real *w_f_, const Real *w_f_dot_, const Real *ds_sum_,
     const Real *w_i_dot_, const Real *da_i_, Real *dx_dot_, Index D, Index H, Index rows)
 {
-    using Tile = Tiling<16, 4, 4, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 4, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     // sum_dx_dot = da_dot · Wᵀ
-    Real sum_dx_dot[1][4][4] = {};
+    Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(4 * H),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_[at_d * 4 * H + k]; });
     // sum_dx_dot += da · W_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, left_tile, right_tile, rows, D, Part(W_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D, Part(W_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_dot_[at_d * 4 * H + k]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 4; ++own_column) {
-            const Index at_n = Tile::row(own_row), at_d = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_n = Tile::row(rank, own_row), at_d = Tile::column(rank, own_column);
             if (!(at_n < rows && at_d < D))
                 continue;
             const Real da_i_dot = da_i_dot_[at_n];
@@ -879,25 +1011,26 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot_parts(
     const Real *x_, const Real *da_dot_, const Real *x_dot_, const Real *da_, Real *dW_dot_parts_, Index D,
     Index H, Index rows, Index parts)
 {
-    using Tile = Tiling<16, 4, 1, 32>;
-    __shared__ Real left_tile[32][Tile::ROWS + 1], right_tile[32][64 + 1];
+    using Tile = Tiling<1, 16, 16, 8, 1, 16>;
+    __shared__ __align__(16) Pieces<Tile, 64> pieces;
     const Index at_parts = blockIdx.z;
     // dW_dot_parts = xᵀ · da_dot
-    Real dW_dot_parts[4][4][1] = {};
+    Real dW_dot_parts[4][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_dot_parts, left_tile, right_tile, D, H, Part(rows, parts),
+        Tile(), dW_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
     // dW_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_dot_parts, left_tile, right_tile, D, H, Part(x_dot_ ? rows : 0, parts),
+        Tile(), dW_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
+    const int rank = Tile::rank();
     #pragma unroll
-    for (int own_row = 0; own_row < 4; ++own_row)
+    for (int own_row = 0; own_row < Tile::OWN_ROWS; ++own_row)
         #pragma unroll
-        for (int own_column = 0; own_column < 1; ++own_column) {
-            const Index at_d = Tile::row(own_row), at_h = Tile::column(own_column);
+        for (int own_column = 0; own_column < Tile::OWN_COLUMNS; ++own_column) {
+            const Index at_d = Tile::row(rank, own_row), at_h = Tile::column(rank, own_column);
             if (!(at_d < D && at_h < H))
                 continue;
             dW_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + at_h] = dW_dot_parts[0][own_row][own_column];
@@ -907,6 +1040,103 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot_parts(
             dW_dot_parts_[at_parts * D * 4 * H + at_d * 4 * H + 3 * H + at_h] =
                 dW_dot_parts[3][own_row][own_column];
         }
+}
+
+extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot_parts(
+    const Real *da_dot_, Real *db_dot_parts_, Index H, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < H;
+    const Index at_h = at;
+    const Index at_parts = blockIdx.z;
+    // db_dot_parts = Σ_n da_dot
+    Real db_dot_parts[4] = {};
+    add_total(
+        db_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_dot_[k * 4 * H + block * H + at_h];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_dot_parts_[at_parts * 4 * H + at_h] = db_dot_parts[0];
+    db_dot_parts_[at_parts * 4 * H + H + at_h] = db_dot_parts[1];
+    db_dot_parts_[at_parts * 4 * H + 2 * H + at_h] = db_dot_parts[2];
+    db_dot_parts_[at_parts * 4 * H + 3 * H + at_h] = db_dot_parts[3];
+}
+
+extern "C" __global__ void __launch_bounds__(256) downward_after_dw_i_dot_parts(
+    const Real *x_dot_, const Real *da_i_, const Real *da_i_dot_, const Real *x_, const Real *ds_sum_,
+    const Real *ds_sum_dot_, Real *dw_i_dot_parts_, Real *dw_i_dot__2_parts_, Real *dw_f_dot_parts_,
+    Real *dw_f_dot__2_parts_, Index D, Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < D;
+    const Index at_d = at;
+    const Index at_parts = blockIdx.z;
+    // dw_i_dot_parts = x_dotᵀ · da_i
+    Real dw_i_dot_parts[1] = {};
+    add_total(
+        dw_i_dot_parts, column_sums, inside, Part(x_dot_ ? rows : 0, parts, at_parts),
+        [=](Index k, int block) {
+            return x_dot_[k * D + at_d] * da_i_[k];
+        });
+    // dw_i_dot__2_parts = xᵀ · da_i_dot
+    Real dw_i_dot__2_parts[1] = {};
+    add_total(
+        dw_i_dot__2_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_i_dot_[k] * x_[k * D + at_d];
+        });
+    // dw_f_dot_parts = x_dotᵀ · ds_sum
+    Real dw_f_dot_parts[1] = {};
+    add_total(
+        dw_f_dot_parts, column_sums, inside, Part(x_dot_ ? rows : 0, parts, at_parts),
+        [=](Index k, int block) {
+            return x_dot_[k * D + at_d] * ds_sum_[k];
+        });
+    // dw_f_dot__2_parts = xᵀ · ds_sum_dot
+    Real dw_f_dot__2_parts[1] = {};
+    add_total(
+        dw_f_dot__2_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return ds_sum_dot_[k] * x_[k * D + at_d];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    dw_i_dot_parts_[at_parts * D + at_d] = dw_i_dot_parts[0];
+    dw_i_dot__2_parts_[at_parts * D + at_d] = dw_i_dot__2_parts[0];
+    dw_f_dot_parts_[at_parts * D + at_d] = dw_f_dot_parts[0];
+    dw_f_dot__2_parts_[at_parts * D + at_d] = dw_f_dot__2_parts[0];
+}
+
+extern "C" __global__ void __launch_bounds__(256) downward_after_db_i_dot_parts(
+    const Real *da_i_dot_, const Real *ds_sum_dot_, Real *db_i_dot_parts_, Real *db_f_dot_parts_,
+    Index rows, Index parts)
+{
+    __shared__ Real column_sums[8][32];
+    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
+    const bool inside = at < 1;
+    const Index at_parts = blockIdx.z;
+    // db_i_dot_parts = Σ_n da_i_dot
+    Real db_i_dot_parts[1] = {};
+    add_total(
+        db_i_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return da_i_dot_[k];
+        });
+    // db_f_dot_parts = Σ_n ds_sum_dot
+    Real db_f_dot_parts[1] = {};
+    add_total(
+        db_f_dot_parts, column_sums, inside, Part(rows, parts, at_parts),
+        [=](Index k, int block) {
+            return ds_sum_dot_[k];
+        });
+    if (!inside || threadIdx.y != 0)
+        return;
+    db_i_dot_parts_[at_parts] = db_i_dot_parts[0];
+    db_f_dot_parts_[at_parts] = db_f_dot_parts[0];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot(
@@ -940,29 +1170,6 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_dot(
     dW_dot_[at_d * 4 * H + 3 * H + at_h] = dW_dot_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot_parts(
-    const Real *da_dot_, Real *db_dot_parts_, Index H, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < H;
-    const Index at_h = at;
-    const Index at_parts = blockIdx.z;
-    // db_dot_parts = Σ_n da_dot
-    Real db_dot_parts[4] = {};
-    add_total(
-        db_dot_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_dot_[k * 4 * H + block * H + at_h];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_dot_parts_[at_parts * 4 * H + at_h] = db_dot_parts[0];
-    db_dot_parts_[at_parts * 4 * H + H + at_h] = db_dot_parts[1];
-    db_dot_parts_[at_parts * 4 * H + 2 * H + at_h] = db_dot_parts[2];
-    db_dot_parts_[at_parts * 4 * H + 3 * H + at_h] = db_dot_parts[3];
-}
-
 extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot(
     const Real *db_dot_parts_, Real *db_dot_, Index H, Index parts)
 {
@@ -993,55 +1200,9 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_db_dot(
     db_dot_[3 * H + at_h] = db_dot_o;
 }
 
-extern "C" __global__ void __launch_bounds__(256) downward_after_dw_i_dot_parts(
-    const Real *x_dot_, const Real *da_i_, const Real *da_i_dot_, const Real *x_, const Real *ds_sum_,
-    const Real *ds_sum_dot_, Real *dw_i_dot_parts_, Real *dw_i_dot_2_parts_, Real *dw_f_dot_parts_,
-    Real *dw_f_dot_2_parts_, Index D, Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < D;
-    const Index at_d = at;
-    const Index at_parts = blockIdx.z;
-    // dw_i_dot_parts = x_dotᵀ · da_i
-    Real dw_i_dot_parts[1] = {};
-    add_total(
-        dw_i_dot_parts, column_sums, inside, Part(x_dot_ ? rows : 0, parts),
-        [=](Index k, int block) {
-            return x_dot_[k * D + at_d] * da_i_[k];
-        });
-    // dw_i_dot_2_parts = xᵀ · da_i_dot
-    Real dw_i_dot_2_parts[1] = {};
-    add_total(
-        dw_i_dot_2_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_i_dot_[k] * x_[k * D + at_d];
-        });
-    // dw_f_dot_parts = x_dotᵀ · ds_sum
-    Real dw_f_dot_parts[1] = {};
-    add_total(
-        dw_f_dot_parts, column_sums, inside, Part(x_dot_ ? rows : 0, parts),
-        [=](Index k, int block) {
-            return x_dot_[k * D + at_d] * ds_sum_[k];
-        });
-    // dw_f_dot_2_parts = xᵀ · ds_sum_dot
-    Real dw_f_dot_2_parts[1] = {};
-    add_total(
-        dw_f_dot_2_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return ds_sum_dot_[k] * x_[k * D + at_d];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    dw_i_dot_parts_[at_parts * D + at_d] = dw_i_dot_parts[0];
-    dw_i_dot_2_parts_[at_parts * D + at_d] = dw_i_dot_2_parts[0];
-    dw_f_dot_parts_[at_parts * D + at_d] = dw_f_dot_parts[0];
-    dw_f_dot_2_parts_[at_parts * D + at_d] = dw_f_dot_2_parts[0];
-}
-
 extern "C" __global__ void __launch_bounds__(256) downward_after_dw_i_dot(
-    const Real *dw_i_dot_parts_, const Real *dw_i_dot_2_parts_, const Real *dw_f_dot_parts_,
-    const Real *dw_f_dot_2_parts_, Real *dw_i_dot_, Real *dw_f_dot_, Index D, Index parts)
+    const Real *dw_i_dot_parts_, const Real *dw_i_dot__2_parts_, const Real *dw_f_dot_parts_,
+    const Real *dw_f_dot__2_parts_, Real *dw_i_dot_, Real *dw_f_dot_, Index D, Index parts)
 {
     const Index at = Index(blockIdx.x) * 256 + threadIdx.x;
     if (!(at < D))
@@ -1050,49 +1211,21 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dw_i_dot(
     Real sum_dw_i_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dw_i_dot += dw_i_dot_parts_[at_parts * D + at_d];
-    Real sum_dw_i_dot_2 = 0;
+    Real sum_dw_i_dot__2 = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_i_dot_2 += dw_i_dot_2_parts_[at_parts * D + at_d];
+        sum_dw_i_dot__2 += dw_i_dot__2_parts_[at_parts * D + at_d];
     Real sum_dw_f_dot = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
         sum_dw_f_dot += dw_f_dot_parts_[at_parts * D + at_d];
-    Real sum_dw_f_dot_2 = 0;
+    Real sum_dw_f_dot__2 = 0;
     for (Index at_parts = 0; at_parts < parts; ++at_parts)
-        sum_dw_f_dot_2 += dw_f_dot_2_parts_[at_parts * D + at_d];
+        sum_dw_f_dot__2 += dw_f_dot__2_parts_[at_parts * D + at_d];
     // dw_i_dot = xᵀ · da_i_dot + x_dotᵀ · da_i
-    const Real dw_i_dot = sum_dw_i_dot + sum_dw_i_dot_2;
+    const Real dw_i_dot = sum_dw_i_dot + sum_dw_i_dot__2;
     dw_i_dot_[at_d] = dw_i_dot;
     // dw_f_dot = −xᵀ · ds_sum_dot − x_dotᵀ · ds_sum
-    const Real dw_f_dot = -sum_dw_f_dot - sum_dw_f_dot_2;
+    const Real dw_f_dot = -sum_dw_f_dot - sum_dw_f_dot__2;
     dw_f_dot_[at_d] = dw_f_dot;
-}
-
-extern "C" __global__ void __launch_bounds__(256) downward_after_db_i_dot_parts(
-    const Real *da_i_dot_, const Real *ds_sum_dot_, Real *db_i_dot_parts_, Real *db_f_dot_parts_,
-    Index rows, Index parts)
-{
-    __shared__ Real column_sums[8][32];
-    const Index at = Index(blockIdx.x) * 32 + threadIdx.x;
-    const bool inside = at < 1;
-    const Index at_parts = blockIdx.z;
-    // db_i_dot_parts = Σ_n da_i_dot
-    Real db_i_dot_parts[1] = {};
-    add_total(
-        db_i_dot_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return da_i_dot_[k];
-        });
-    // db_f_dot_parts = Σ_n ds_sum_dot
-    Real db_f_dot_parts[1] = {};
-    add_total(
-        db_f_dot_parts, column_sums, inside, Part(rows, parts),
-        [=](Index k, int block) {
-            return ds_sum_dot_[k];
-        });
-    if (!inside || threadIdx.y != 0)
-        return;
-    db_i_dot_parts_[at_parts] = db_i_dot_parts[0];
-    db_f_dot_parts_[at_parts] = db_f_dot_parts[0];
 }
 
 extern "C" __global__ void __launch_bounds__(256) downward_after_db_i_dot(

@@ -136,7 +136,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array] | None = None
         self.h = np.empty((T + 1, N, H), dtype)  # h[0] is h0, h[t + 1] that of step t
 
 
@@ -427,7 +428,15 @@ def jvp(
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (1, "H")), sizes, dtype)
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (1, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -444,8 +453,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot they are the Hessian of ⟨dh, h⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -469,10 +479,28 @@ def hvp(
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (1, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((1, "H"),), sizes, dtype)
     dh_all_dot = _tangent("dh_dot", dh_dot, ((1, "T"), (1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, W_x_dot, W_h_dot, b_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     return _second(
         cache,
         moved,
@@ -494,10 +522,10 @@ def backward_backward(
     ddW_h: Array | None = None,
     ddb: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh are the tangents of h along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh are the tangents of h along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -520,7 +548,15 @@ def backward_backward(
     W_x_dot = _tangent("ddW_x", ddW_x, ((1, "D"), (1, "H")), sizes, dtype)
     W_h_dot = _tangent("ddW_h", ddW_h, ((1, "H"), (1, "H")), sizes, dtype)
     b_dot = _tangent("ddb", ddb, ((1, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, W_x_dot, W_h_dot, b_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -568,8 +604,8 @@ def _tangents(
         count = steps.stop - steps.start
         h_sum_dot = h_sum_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
-        # h_sum_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
-        #     other step
+        # h_sum_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for
+        # no other step
         copyto(h_sum_dot, 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))

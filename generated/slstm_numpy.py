@@ -252,7 +252,8 @@ class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
     def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any]) -> None:
-        self.received: tuple[Array, Array, Array, Array] | None = None  # the cotangents that the last `backward` was given
+        # The cotangents that the last `backward` was given.
+        self.received: tuple[Array, Array, Array, Array] | None = None
         self.a = np.empty((T, N, 4 * H), dtype)
         self.z = np.empty((T, N, H), dtype)
         self.o = np.empty((T, N, H), dtype)
@@ -800,7 +801,18 @@ def jvp(
     W_x_dot = _tangent("W_x_dot", W_x_dot, ((1, "D"), (4, "H")), sizes, dtype)
     W_h_dot = _tangent("W_h_dot", W_h_dot, ((1, "H"), (4, "H")), sizes, dtype)
     b_dot = _tangent("b_dot", b_dot, ((4, "H"),), sizes, dtype)
-    moved = _tangents(cache, False, x_dot, h0_dot, c0_dot, n0_dot, m0_dot, W_x_dot, W_h_dot, b_dot)
+    moved = _tangents(
+        cache,
+        False,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        n0_dot,
+        m0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     return _outward(cache, moved)
 
 
@@ -826,8 +838,9 @@ def hvp(
 ) -> Gradients:
     """The tangents of the results of `backward` along tangents of its cotangents and of the arguments of `forward`.
 
-    Without dh_dot, dc_dot, dn_dot, dm_dot they are the Hessian of ⟨dh, h⟩ + ⟨dc, c⟩ + ⟨dn, n⟩ + ⟨dm, m⟩, by the arguments of
-    `forward`, times the tangents. None means zeros.
+    Without dh_dot, dc_dot, dn_dot, dm_dot they are the tangents times the Hessian of
+    ⟨dh, h⟩ + ⟨dc, c⟩ + ⟨dn, n⟩ + ⟨dm, m⟩
+    by the arguments of `forward`. None means zeros.
 
     Args:
         dh: (T, N, H)
@@ -869,10 +882,34 @@ def hvp(
     dc_last_dot = _tangent("dc_dot", dc_dot, ((1, "N"), (1, "H")), sizes, dtype)
     dn_last_dot = _tangent("dn_dot", dn_dot, ((1, "N"), (1, "H")), sizes, dtype)
     dm_last_dot = _tangent("dm_dot", dm_dot, ((1, "N"), (1, "H")), sizes, dtype)
-    if all(one is None for one in (x_dot, h0_dot, c0_dot, n0_dot, m0_dot, W_x_dot, W_h_dot, b_dot)):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, dc_last_dot, dn_last_dot, dm_last_dot, cache)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, n0_dot, m0_dot, W_x_dot, W_h_dot, b_dot)
+    moving = (
+        x_dot,
+        h0_dot,
+        c0_dot,
+        n0_dot,
+        m0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
+    if all(one is None for one in moving):
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, dc_last_dot, dn_last_dot, dm_last_dot, cache)
+        cache.tape.received = received
+        return gradients
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        n0_dot,
+        m0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     return _second(
         cache,
         moved,
@@ -903,10 +940,10 @@ def backward_backward(
     ddW_h: Array | None = None,
     ddb: Array | None = None,
 ) -> DoubleGradients:
-    """The cotangents of the arguments of the last `backward` with this cache from those of its results; None means zeros.
+    """The cotangents of the arguments of the last `backward` with this cache, from those of its results.
 
-    The cotangents of dh, dc, dn, dm are the tangents of h, c, n, m along those given, and the
-    cotangents of the arguments of `forward` are the gradient's: a Hessian is symmetric.
+    Those of dh, dc, dn, dm are the tangents of h, c, n, m along what is given, and those of the arguments
+    of `forward` are the tangents of the gradient, since a Hessian is symmetric. None means zeros.
 
     Args:
         cache: what `forward` returned and `backward` was given.
@@ -935,7 +972,18 @@ def backward_backward(
     W_x_dot = _tangent("ddW_x", ddW_x, ((1, "D"), (4, "H")), sizes, dtype)
     W_h_dot = _tangent("ddW_h", ddW_h, ((1, "H"), (4, "H")), sizes, dtype)
     b_dot = _tangent("ddb", ddb, ((4, "H"),), sizes, dtype)
-    moved = _tangents(cache, True, x_dot, h0_dot, c0_dot, n0_dot, m0_dot, W_x_dot, W_h_dot, b_dot)
+    moved = _tangents(
+        cache,
+        True,
+        x_dot,
+        h0_dot,
+        c0_dot,
+        n0_dot,
+        m0_dot,
+        W_x_dot,
+        W_h_dot,
+        b_dot,
+    )
     second = _second(
         cache,
         moved,
@@ -1002,8 +1050,8 @@ def _tangents(
         steps = slice(start, min(T, start + chunk))
         count = steps.stop - steps.start
         tmp_rows = tmp_rows_chunk[:count]
-        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no other
-        #     step
+        # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
+        # other step
         copyto(moved.a_dot[steps], 0)
         if W_h_dot is not None:
             matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
@@ -1134,7 +1182,7 @@ def _tangents(
             multiply(n_prev_dot, f, out=tmp_2)
             add(n_dot, tmp_2, out=n_dot)
             add(n_dot, i_dot, out=n_dot)
-            # h_dot = c_dot ⊙ o / n − n_dot ⊙ o ⊙ c / n² + o_dot ⊙ c / n
+            # h_dot = (c_dot ⊙ o + o_dot ⊙ c) / n − n_dot ⊙ o ⊙ c / n²
             reciprocal(n, out=h_dot)
             multiply(c_dot, o, out=tmp_2)
             multiply(o_dot, c, out=tmp_3)
@@ -1434,8 +1482,8 @@ def _second(
             multiply(dn, f, out=dn_prev)
             # dm_prev = ds
             copyto(dm_prev, ds)
-            # dn_dot = 2 ⊙ d_next_h ⊙ n_dot ⊙ o ⊙ c / n³ − d_next_h ⊙ o_dot ⊙ c / n² − d_next_h ⊙ c_dot ⊙ o / n² −
-            #     d_next_h_dot ⊙ o ⊙ c / n² + d_next_n_dot
+            # dn_dot = (−d_next_h ⊙ o_dot ⊙ c − d_next_h ⊙ c_dot ⊙ o − d_next_h_dot ⊙ o ⊙ c) / n² + 2 ⊙ d_next_h ⊙
+            # n_dot ⊙ o ⊙ c / n³ + d_next_n_dot
             multiply(n, n, out=dn_dot)
             reciprocal(dn_dot, out=dn_dot)
             multiply(d_next_h, o_dot, out=tmp)
@@ -1456,7 +1504,7 @@ def _second(
             multiply(tmp, c, out=tmp)
             add(dn_dot, tmp, out=dn_dot)
             add(dn_dot, d_next_n_dot, out=dn_dot)
-            # dc_dot = d_next_h ⊙ o_dot / n − d_next_h ⊙ n_dot ⊙ o / n² + d_next_h_dot ⊙ o / n + d_next_c_dot
+            # dc_dot = (d_next_h ⊙ o_dot + d_next_h_dot ⊙ o) / n − d_next_h ⊙ n_dot ⊙ o / n² + d_next_c_dot
             reciprocal(n, out=dc_dot)
             multiply(d_next_h, o_dot, out=tmp)
             multiply(d_next_h_dot, o, out=tmp_2)
@@ -1504,7 +1552,7 @@ def _second(
             add(ds_dot, tmp, out=ds_dot)
             # dsoftplus_s_dot = −ds_dot
             negative(ds_dot, out=dsoftplus_s_dot)
-            # do_dot = d_next_h ⊙ c_dot / n − d_next_h ⊙ n_dot ⊙ c / n² + d_next_h_dot ⊙ c / n
+            # do_dot = (d_next_h ⊙ c_dot + d_next_h_dot ⊙ c) / n − d_next_h ⊙ n_dot ⊙ c / n²
             reciprocal(n, out=do_dot)
             multiply(d_next_h, c_dot, out=tmp)
             multiply(d_next_h_dot, c, out=tmp_2)

@@ -10,6 +10,7 @@ import argparse
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,13 +23,16 @@ from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
 from derive.notes.settings import checked
-from derive.verify.check import holds, judge_statement
+from derive.verify.check import judge_statement
+from derive.verify.horizon import holds
 from derive.verify.readings import choose_reading
+from tests.note_cells import FURTHER_RIGHT
 from tests.note_edits import Mutant, mutants, rewritings
 from tests.note_formulas import Claim, Formula
 from tests.note_sets import NoteSet
 from tests.note_table import RIGHT
 
+SETS = (*RIGHT, *FURTHER_RIGHT)
 Progressing = Callable[[str], None]
 
 
@@ -54,6 +58,7 @@ class Figures:
     unnamed: list[str] = field(default_factory=list)
 
 
+@cache
 def reader_of(notes: NoteSet) -> Reader:
     """The reader of a document, as ``handgrad check`` has it."""
     document = read_document(notes.path.read_text(encoding="utf-8"), is_tex=notes.name.endswith(".tex"))
@@ -146,9 +151,9 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list what was judged wrongly")
     parser.add_argument("notes", nargs="*", help="names of sets; all by default")
     given = parser.parse_args()
-    if unknown := sorted(set(given.notes) - {notes.name for notes in RIGHT}):
-        parser.error(f"there are no notes {unknown[0]!r}; there are {', '.join(notes.name for notes in RIGHT)}")
-    chosen = [notes for notes in RIGHT if not given.notes or notes.name in given.notes]
+    if unknown := sorted(set(given.notes) - {notes.name for notes in SETS}):
+        parser.error(f"there are no notes {unknown[0]!r}; there are {', '.join(notes.name for notes in SETS)}")
+    chosen = [notes for notes in SETS if not given.notes or notes.name in given.notes]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     found = []
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -14,11 +14,11 @@ from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
-from sympy import Add, Expr, Integer, KroneckerDelta, Mul, Rational
+from sympy import Add, Expr, Integer, Mul, Rational
 
 from derive.cell import dims
 from derive.functions import FUNCTIONS
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Sigma
 
 Tree = tuple[Any, ...]
 N, H = dims("N H")

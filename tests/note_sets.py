@@ -133,9 +133,10 @@ def run(notes: NoteSet, seed: int) -> World:
     world = World(
         parameters, values, last, LENGTHS["N"] if notes.batch else None, notes.columns, notes.spelling.entrywise == "*"
     )
+    values["x", False] = {0: vector(notes.shapes["x"])}  # for what looks at the input of the step before
     loss = torch.zeros((), dtype=torch.float64)
     for t in range(1, STEPS + 1 if notes.through_time else 2):
-        values.setdefault(("x", False), {})[t] = vector(notes.shapes["x"])
+        values["x", False][t] = vector(notes.shapes["x"])
         for left, right in map(parse, notes.forward):
             (result,) = world.meanings(right, t)
             _define(values, left, result, t, notes.columns)

@@ -14,7 +14,7 @@ from derive.printing import environment
 from derive.program import Program
 from tests.cuda_cells import HARD
 from tests.example_cells import ALL
-from tests.modules import Sizes, module, module_of, shape
+from tests.modules import Sizes, in_domain, module, module_of, shape
 
 Arrays = list[np.ndarray]
 Outcome = tuple[Arrays, Arrays]
@@ -81,7 +81,8 @@ def numpy_module_of(name: str) -> ModuleType:
 def problem(name: str, sizes: Sizes = SIZES, dtype: Any = np.float64, seed: int = 0) -> Outcome:
     """Arguments and cotangents."""
     chance = np.random.default_rng(seed)
-    args = [np.asarray(chance.standard_normal(shape(a, sizes, whole=True))).astype(dtype) for a in CELLS[name].inputs]
+    values = [(a, chance.standard_normal(shape(a, sizes, whole=True))) for a in CELLS[name].inputs]
+    args = [in_domain(name, array, value).astype(dtype) for array, value in values]
     results = numpy_module_of(name).forward(*args)[:-1]
     return args, [chance.standard_normal(r.shape).astype(dtype) for r in results]
 

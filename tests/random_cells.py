@@ -10,13 +10,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from derive.cell import Cell, dims, parameter, sequence, sigmoid, state, tanh
+from derive import cell as language
+from derive.cell import dims, stack
 from derive.program import Program
 
 Shape = tuple[str, ...]
 
 DIMENSIONS = ("N D H K", "B F S M")  # the batch first
 LENGTHS = (3, 2, 4, 5)  # different, or a missing transpose could pass
+LABELS = {"G": "uv"}  # the blocks of the stacked axis, of the third dimension each
 NAMES = ("u", "v", "w", "p", "q", "m", "k", "e", "alpha", "Z", "A_1", "out", "gate")
 PARAMETERS = ("W", "U", "V", "P", "Q", "R", "W_x", "b", "c", "theta", "E", "L")
 
@@ -34,11 +36,11 @@ def random_cell(seed: int) -> RandomCell:
     """The cell of a seed."""
     chance = random.Random(seed)
     names = chance.choice(DIMENSIONS)
-    source = _Writer(chance, names.split()).source(f"Random{seed}")
+    source = _Writer(chance, names.split(), chance.choice(([], [], ["G"]))).source(f"Random{seed}")
     scope = {
         **dict(zip(names.split(), dims(names), strict=True)),
-        **{"Cell": Cell, "parameter": parameter, "sequence": sequence, "state": state},
-        **{"sigmoid": sigmoid, "tanh": tanh},
+        **{name: stack(labels, dims(names)[2]) for name, labels in LABELS.items()},
+        **{name: getattr(language, name) for name in language.__all__},
     }
     exec(source, scope)  # our own, written a moment ago
     return RandomCell(scope[f"Random{seed}"].program, source, dict(zip(names.split(), LENGTHS, strict=True)))
@@ -48,6 +50,7 @@ def random_cell(seed: int) -> RandomCell:
 class _Writer:
     chance: random.Random
     dims: list[str]
+    stacks: list[str]
     known: list[tuple[str, Shape]] = field(default_factory=list)
     parameters: list[tuple[str, Shape]] = field(default_factory=list)
 
@@ -55,7 +58,9 @@ class _Writer:
         fresh = list(NAMES)
         self.chance.shuffle(fresh)
         inputs = [("x", (self.dims[0], self._inner())), ("y", self._timed())][: self.chance.choice((1, 1, 2))]
+        stacks, self.stacks = self.stacks, []  # states have none
         states = [(fresh.pop(), self._timed()) for _ in range(self.chance.choice((1, 1, 1, 2, 2, 3)))]
+        self.stacks = stacks
         self.known = [*inputs, *((f"{n}_prev", shape) for n, shape in states)]
         wanted: list[tuple[str, Shape]] = [*states]
         for _ in range(self.chance.randint(0, 3)):
@@ -85,15 +90,23 @@ class _Writer:
         return shape[:1] == (self.dims[0],)
 
     def _inner(self) -> str:
+        return self.chance.choice([*self.dims[1:], *self.stacks])
+
+    def _plain(self) -> str:
         return self.chance.choice(self.dims[1:])
 
     def _timed(self) -> Shape:
         """The shape of what changes from step to step: mostly a vector for every sequence."""
         count = self.chance.choice((0, 1, 1, 1, 1, 1, 1, 2))
-        return (self.dims[0], *(self._inner() for _ in range(count)))
+        return self._one_stacked((self.dims[0], *(self._inner() for _ in range(count))))
+
+    def _one_stacked(self, shape: Shape) -> Shape:
+        """The shape with at most one stacked axis."""
+        stacked = [k for k, size in enumerate(shape) if size in self.stacks]
+        return tuple(self.dims[2] if k in stacked[1:] else size for k, size in enumerate(shape))
 
     def _constant(self) -> Shape:
-        return tuple(self._inner() for _ in range(self.chance.choice((0, 1, 1, 2, 2))))
+        return self._one_stacked(tuple(self._inner() for _ in range(self.chance.choice((0, 1, 1, 2, 2)))))
 
     # -- formulas --------------------------------------------------------------------------------------------------
 
@@ -114,9 +127,17 @@ class _Writer:
     def _formula(self, shape: Shape, depth: int) -> str:
         if depth <= 0:
             return self._leaf(shape)
-        kinds: list[Callable[[Shape, int], str]] = [self._sum, self._product, self._function, self._power]
+        kinds: list[Callable[[Shape, int], str]] = [self._sum, self._product, self._function, self._power, self._two]
         if len(shape) <= 2:
             kinds += [self._matmul] * 3
+        if shape and len(shape) <= 2:
+            kinds.append(self._total)
+        if len(shape) >= 2:
+            kinds.append(self._normalised)
+        if self._changes(shape) and len(shape) == 2:
+            kinds.append(self._matmul_of_each)
+        if self._changes(shape) and len(shape) == 3:
+            kinds += [self._outer] * 3
         if not self._changes(shape) and len(shape) == 2:
             kinds.append(self._transposed)
         return self.chance.choice(kinds)(shape, depth - 1)
@@ -126,9 +147,22 @@ class _Writer:
         found = [name for name, known in self.known if known == shape]
         found += [name for name, known in self.parameters if known == shape]
         found += [f"{name}.T" for name, known in self.parameters if len(known) == 2 and known[::-1] == shape]
+        found += self._blocks(shape)
         if found and (self._changes(shape) or len(self.parameters) >= 9 or self.chance.random() < 0.6):
             return self.chance.choice(found)
         return self._projected(shape) if self._changes(shape) else self._parameter(shape)
+
+    def _blocks(self, shape: Shape) -> list[str]:
+        """Blocks of a stacked axis of what is known."""
+        block = self.dims[2]
+        return [
+            f"{name}.{label}"
+            for name, known in (*self.known, *self.parameters)
+            for stacked in self.stacks
+            if stacked in known and tuple(block if size == stacked else size for size in known) == shape
+            if known.count(stacked) == 1
+            for label in LABELS[stacked]
+        ]
 
     def _parameter(self, shape: Shape) -> str:
         name = PARAMETERS[len(self.parameters)] if len(self.parameters) < len(PARAMETERS) else f"W_{len(self.known)}"
@@ -139,7 +173,10 @@ class _Writer:
     def _projected(self, shape: Shape) -> str:
         """What is known, of another shape, times a matrix."""
         name, known = self.chance.choice([one for one in self.known if len(one[1]) == 2 and self._changes(one[1])])
-        return f"({name} @ {self._leaf((known[-1], *shape[1:]))})"
+        matrix = (known[-1], *shape[1:])
+        if self._one_stacked(matrix) != matrix:
+            return f"({name} @ {self._leaf((known[-1], self.dims[1]))} @ {self._leaf((self.dims[1], *shape[1:]))})"
+        return f"({name} @ {self._leaf(matrix)})"
 
     def _sum(self, shape: Shape, depth: int) -> str:
         operator = self.chance.choice("+-")
@@ -161,14 +198,59 @@ class _Writer:
         return shape[self.chance.randint(0, len(shape)) :] if self.chance.random() < 0.4 else shape
 
     def _function(self, shape: Shape, depth: int) -> str:
-        return f"{self.chance.choice(('sigmoid', 'tanh'))}({self._formula(shape, depth)})"
+        text = self._formula(shape, depth)
+        usual = ("sigmoid", "tanh", "sigmoid", "tanh", "relu", "absolute", "softplus")
+        return self.chance.choice(
+            (
+                *(f"{name}({text})" for name in usual),
+                f"exp(-({text})**2)",
+                f"sqrt(1 + ({text})**2)",
+                f"log(2 + ({text})**2)",
+            )
+        )
+
+    def _two(self, shape: Shape, depth: int) -> str:
+        """Functions with kinks; a dimension as a number."""
+        one, other = self._formula(shape, depth), self._factor(self._suffix(shape), depth)
+        name = self.chance.choice(("maximum", "minimum"))
+        return self.chance.choice(
+            (
+                f"{name}({one}, {other})",
+                f"sign({other}) * ({one})",
+                f"step({other}) * ({one})",
+                f"({one}) / {self.dims[1]}",
+            )
+        )
+
+    def _total(self, shape: Shape, depth: int) -> str:
+        """A sum or a mean over an axis of what is known that the result lacks."""
+        more = (*shape, self._plain())
+        name = self.chance.choice(("sum", "mean"))
+        colons = ":, " * len(shape)
+        return f"{name}({self._formula(more, depth)})[{colons}0]"
+
+    def _normalised(self, shape: Shape, depth: int) -> str:
+        """A sum or a mean that is broadcast to where it comes from."""
+        one, other = self._factor(shape, depth), self._factor(shape, depth)
+        name = self.chance.choice(("sum", "mean", "mean"))
+        return self.chance.choice((f"({one} - {name}({other}))", f"{one} / sqrt(1 + mean({other}**2))"))
+
+    def _matmul_of_each(self, shape: Shape, depth: int) -> str:
+        """A matrix per sequence times a vector per sequence."""
+        summed = self._plain()
+        matrix, vector = self._formula((*shape, summed), depth), self._formula((shape[0], summed), depth)
+        return f"({matrix}) @ ({vector})"
+
+    def _outer(self, shape: Shape, depth: int) -> str:
+        one, other = self._factor(shape[:2], depth), self._factor((shape[0], shape[2]), depth)
+        return f"{one}[:, :, None] * {other}[:, None, :]"
 
     def _power(self, shape: Shape, depth: int) -> str:
         text = self._factor(shape, depth)
         return self.chance.choice((f"{text}**2", f"{text}**3 / 8", f"1 / (2 + {text}**2)", f"(3 + {text}**2)**-2"))
 
     def _matmul(self, shape: Shape, depth: int) -> str:
-        summed = self._inner()
+        summed = self._plain()
         left, right = (*shape[:1], summed), (summed, *shape[1:])
         if not shape:
             left = right = (summed,)

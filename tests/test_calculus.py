@@ -11,9 +11,9 @@ import pytest
 from autograd import grad
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Expr, Function, Integer, KroneckerDelta, exp, tanh
+from sympy import Expr, Function, Integer, exp, tanh
 
-from derive.calculus import prefixed, vjp
+from derive.calculus import jvp, prefixed, suffixed, vjp
 from derive.cell import Cell, dims, parameter, sequence, state
 from derive.cell import tanh as tanh_of
 from derive.cells import CELLS
@@ -21,7 +21,7 @@ from derive.equality import Decision, Ground
 from derive.errors import CellError
 from derive.evaluate import REAL, Arithmetic, random_inputs, run
 from derive.functions import sigmoid
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Sigma
 from derive.program import Program
 from tests.random_programs import INPUTS, SIZES, Twin, random_twin, random_values, split_shape
 
@@ -280,3 +280,79 @@ def test_names_that_are_taken_are_refused() -> None:
     """Two arrays of one name would silently be one."""
     with pytest.raises(CellError, match="defined twice"):
         vjp(LSTM, cotangent=prefixed(""))
+
+
+# -- forward mode --------------------------------------------------------------------------------------------------
+
+
+def test_tangents_of_the_lstm_are_named_and_said_like_its_equations() -> None:
+    """x_dot … in the order of the inputs; i_dot = a_dot_i ⊙ i ⊙ (1 − i) and not with exp."""
+    program = jvp(LSTM)
+    assert program.outputs == ("h_dot", "c_dot")
+    assert [a.name for a in program.inputs[len(LSTM.inputs) :]] == [f"{a.name}_dot" for a in LSTM.inputs]
+    assert program.equations[: len(LSTM.equations)] == LSTM.equations
+    assert functions_in(program, len(LSTM.equations)) == {tanh(c)}
+    a_dot = Entry("a_dot", n, Integer(BLOCKS["i"]), h)
+    assert Ground(program).decide(the("i_dot"), a_dot * i * (1 - i), (n, h)) == Decision(True, "symbolic")
+
+
+def test_only_what_moves_has_tangents() -> None:
+    """Broken if tangents that are zero by themselves get equations, or results without one are forgotten."""
+    program = jvp(LSTM, wrt=["c_prev"], outputs=["i", "h"])
+    assert [e.name for e in program.equations[len(LSTM.equations) :]] == ["i_dot", "c_dot", "h_dot"]
+    assert program.definitions["i_dot"].value == 0
+    assert program.outputs == ("i_dot", "h_dot")
+
+
+def test_names_of_tangents_are_new() -> None:
+    """A jvp of a jvp has tangents of tangents, and names of one's own stay as they are."""
+    twice = jvp(jvp(LSTM, wrt=["x"]), wrt=["x", "x_dot"], outputs=["h_dot"])
+    assert twice.outputs == ("h_dot_dot_dot",)
+    assert jvp(LSTM, tangent=suffixed("_t")).outputs == ("h_t", "c_t")
+    with pytest.raises(CellError, match="jvp of 'y', which is not one of its arrays"):
+        jvp(LSTM, wrt=["y"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_random_programs_push_forward_what_they_pull_back(seed: int) -> None:
+    """⟨J v, w⟩ = ⟨v, Jᵀ w⟩, with J from jvp and Jᵀ from vjp: two derivations that share the local derivatives only."""
+    twin = random_twin(seed)
+    generator = np.random.default_rng(seed)
+    forward, backward = jvp(twin.program), vjp(twin.program)
+    inputs = {array.name: random_values(array, generator) for array in twin.program.inputs}
+    seeds = {array.name: random_values(array, generator) for array in backward.having("cotangent")}
+    moved = {array.name: random_values(array, generator) for array in forward.having("tangent")}
+    pushed, pulled = run_flat(forward, {**inputs, **moved}), run_flat(backward, {**inputs, **seeds})
+    left = [
+        np.sum(pushed[f"{y}_dot"] * np.reshape(seeds[f"d_next_{y}"], pushed[f"{y}_dot"].shape))
+        for y in twin.program.outputs
+    ]
+    given_to = dict(zip([a.name for a in twin.program.inputs], backward.outputs, strict=True))
+    right = [
+        np.sum(np.reshape(moved[f"{x}_dot"], np.shape(found)) * found)
+        for x, cotangent in given_to.items()
+        for found in [pulled[cotangent] if cotangent in pulled else np.asarray(seeds[cotangent])]
+    ]
+    assert abs(sum(left) - sum(right)) <= 1e-11 * max(sum(map(abs, [*left, *right])), 1e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_hessians_of_random_programs_both_ways(seed: int) -> None:
+    """The tangent of the gradient, and the gradient of ⟨gradient, v⟩: jvp ∘ vjp and vjp ∘ vjp, equal by symmetry."""
+    twin = random_twin(seed)
+    generator = np.random.default_rng(seed)
+    backward = vjp(twin.program)
+    names = [array.name for array in twin.program.inputs]
+    over_forward = jvp(backward, wrt=names, outputs=backward.outputs)
+    over_reverse = vjp(
+        backward, wrt=names, outputs=backward.outputs, cotangent=prefixed("bar_"), seed=prefixed("given_")
+    )
+    values = {array.name: random_values(array, generator) for array in backward.inputs}
+    v = {name: random_values(array, generator) for name, array in zip(names, twin.program.inputs, strict=True)}
+    forward = run_flat(over_forward, {**values, **{f"{name}_dot": one for name, one in v.items()}})
+    seeds = {f"given_{cotangent}": v[name] for name, cotangent in zip(names, backward.outputs, strict=True)}
+    reverse = run_flat(over_reverse, {**values, **seeds})
+    for one, other in zip(over_forward.outputs, over_reverse.outputs, strict=True):
+        assert_close(forward[one], reverse[other])

@@ -13,6 +13,7 @@ import pytest
 
 from derive.cell import Cell, parameter, sequence, state, tanh
 from derive.emit.cuda.module import cuda_module
+from derive.emit.cuda.tiles import tile_for
 from derive.emit.files import render
 from derive.errors import CellError
 from generated import lstm_cuda
@@ -98,6 +99,21 @@ def test_cells_without_a_place_are_refused() -> None:
         cuda_module(Biased.program, {})
 
 
+@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize("groups", [(1,), (3,), (4,), (8,), (12,), (1, 1), (3, 1), (4, 4, 4), (1,) * 16], ids=str)
+def test_tiles_fit_every_gpu(groups: tuple[int, ...], every_step: bool) -> None:
+    """Broken if a cell with more or fewer blocks than the LSTM gets kernels that no GPU, or no compiler, takes."""
+    tile = tile_for(groups, every_step)
+    assert tile.fits
+    assert tile.sums == sum(groups)
+    assert not tile.sliced or tile.rows * tile.columns <= 8 * tile.threads
+
+
+def test_products_too_wide_are_refused() -> None:
+    with pytest.raises(CellError, match="a product with 100 blocks side by side is too wide for CUDA"):
+        tile_for((100,), every_step=True)
+
+
 def test_no_doubles_in_the_text() -> None:
     """Broken if a literal like 0.5 makes float arithmetic double; also if sums would depend on a race."""
     code = re.sub(r"//.*", "", KERNELS)
@@ -135,7 +151,7 @@ def test_kernels_are_compiled_once_per_dtype(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_device_too_small_is_an_error() -> None:
     """Broken if a limit is assumed instead of read: the launch would fail, or fail silently."""
     gpu = lstm_cuda._gpu(np.dtype(np.float32))
-    big = lstm_cuda._KERNELS["forward_step"]._replace(threads=(2048, 1, 1))
+    big = lstm_cuda._KERNELS["forward_step"]._replace(threads=(2048, 1), sliced=False)
 
     class Module:
         def get_function(self, name: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -28,9 +30,12 @@ Outcomes = dict[str, Future[str | None]]
 
 def test_there_are_defects_of_every_kind() -> None:
     """Broken if a change of the templates leaves a pattern without a match: its defects would not be planted."""
+    for file, defects in ((f"{CELL}.cu", IN_KERNELS), (f"{CELL}_cuda.py", IN_HOST)):
+        for pattern, _ in itertools.chain(*defects.values()):
+            assert re.search(pattern, FILES[file]), pattern
     kinds = Counter(mutant.name.partition(":")[0] for mutant in MUTANTS)
     assert set(kinds) == {*IN_KERNELS, *IN_SECOND, *IN_HOST}
-    assert kinds["a barrier that is missing"] == FILES[f"{CELL}.cu"].count("__syncthreads")
+    assert kinds["a barrier that is missing"] == len(re.findall(r"__sync|Tile::wait", FILES[f"{CELL}.cu"]))
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 

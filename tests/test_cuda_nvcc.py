@@ -17,8 +17,13 @@ from benchmarks.kernels import (
     compile_kernels,
     find_nvcc,
 )
+from derive.emit.files import render
+from tests.cuda_cells import HARD
+from tests.example_cells import ALL
 
 NVCC = find_nvcc()
+OTHERS = {**ALL, **HARD}
+FAST = ("attend", "scalar")  # an equation that nothing needs; no product in a step
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc: install a CUDA toolkit, or pip install '.[nvcc]'")
 
 
@@ -50,6 +55,23 @@ def test_kernels_of_second_order_compile(architecture: str, real: str) -> None:
     assert {"upward_step", "downward_step"} <= {one.name for one in found}
     assert not [one for one in found if one.local > FEW_WORDS]
     assert not [one for one in found if one.occupancy == 0]
+
+
+@needs_nvcc
+@pytest.mark.parametrize(
+    ("name", "real"),
+    [
+        pytest.param(name, real, marks=() if name in FAST and real == "float" else pytest.mark.full)
+        for name in sorted(OTHERS)
+        for real in REALS
+    ],
+)
+def test_other_cells_compile_without_warnings_or_spills(name: str, real: str, tmp_path: Path) -> None:
+    """Broken if a cell leaves something without a use, or over, of which nvcc warns its user."""
+    assert NVCC is not None
+    source = tmp_path / f"{name}.cu"
+    source.write_text(render(OTHERS[name])[source.name], encoding="utf-8")
+    assert not [one for one in compile_kernels(NVCC, source, "sm_90", real) if one.local]
 
 
 @needs_nvcc

@@ -183,8 +183,8 @@ def test_double_backward_is_of_the_last_backward() -> None:
     for made, one in ((lstm_cuda, cache), (lstm_numpy, numpy_cache)):
         made.backward(*(2 * w for w in cotangents), one)
         made.backward(*cotangents, one)
-    lstm_cuda.hvp(*cotangents, cache, **turned)
-    lstm_cuda.backward(*turned.values(), lstm_cuda.forward(*args)[-1])
+        made.hvp(*cotangents, one, **turned)
+        made.backward(*turned.values(), made.forward(*args)[-1])
     found = lstm_cuda.backward_backward(cache, ddx=moved["x_dot"])
     due = lstm_numpy.backward_backward(numpy_cache, ddx=moved["x_dot"])
     assert found._fields == due._fields
@@ -194,7 +194,9 @@ def test_double_backward_is_of_the_last_backward() -> None:
 def test_tangents_that_are_no_results_take_one_step() -> None:
     """Broken if jvp keeps for all steps what only the second derivatives read."""
     sizes = {"T": 50, "N": 4, "D": 3, "H": 8}
-    small, large = (lstm_cuda._Moved(*sizes.values(), np.dtype(np.float32), keep) for keep in (False, True))
+    dtype = np.dtype(np.float32)
+    allocate = lstm_cuda._gpu(dtype).allocator(None)
+    small, large = (lstm_cuda._Moved(*sizes.values(), dtype, allocate, keep) for keep in (False, True))
     names = [name for name in vars(large) if getattr(small, name).bytes != getattr(large, name).bytes]
     assert names == ["i_dot", "g_dot", "f_dot", "o_dot", "tanh_c_dot"]
     assert all(50 * getattr(small, name).bytes == getattr(large, name).bytes for name in names)

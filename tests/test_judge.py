@@ -80,7 +80,9 @@ WRONG = {
     r"\partial c_t = d_{next-h} \odot o_t \odot (1 + \tanh^2(c_t)) + d_{next-c}": "the sign of tanh²(c_t) should be −",
     r"\partial c_t = d_{next-h} \odot o_t \odot (1 - \tanh^2(c_t)) - d_{next-c}": "the sign of d_next-c should be +",
     r"\partial c_t = d_{next-h} \odot o_t \odot (1 - \tanh^2(c_t))": "the term d_next-c is missing",
-    r"\partial c_t = d_{next-h} \odot (1 - \tanh^2(c_t)) + d_{next-c}": "the factor o_t is missing",
+    r"\partial c_t = d_{next-h} \odot (1 - \tanh^2(c_t)) + d_{next-c}": (
+        "the factor o_t is missing in d_next-h ⊙ (1 − tanh²(c_t))"
+    ),
     r"\partial c_t = d_{next-h} o_t (1 - \sigma^2(c_t)) + d_{next-c}": "σ should be tanh",
     r"\partial c_t = d_{next-h} o_t (1 - \tanh^2(c_t)) + d_{next-c} + i_t": "the term i_t is too many",
     r"\partial i_t = -\partial c_t g_t": "the sign of ∂c_t · g_t should be +",
@@ -95,7 +97,7 @@ WRONG = {
     r"\partial x_t = w_x^T \cdot \partial a": "w_xᵀ and ∂a should change places",
     r"\partial x_t = \partial a \cdot w_h^T": "w_h should be w_x",
     r"\partial w_h = h_t^T \cdot \partial a": "h_t should be h_prev",
-    r"\partial b = \partial a": "the sum over n is missing",
+    r"\partial b = \partial a": "∂a should be Σ_n ∂a: the sum over n is missing",
     r"\partial b = 2 \sum_n \partial a": "the factor 2 is too many",
     r"\partial b = \sum_n a": "a should be ∂a",
     r"\partial a = [\partial a_i, \partial a_f, \partial a_g, \partial a_o]": "∂a_f and ∂a_g should change places",

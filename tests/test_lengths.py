@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from generated import lstm_numpy
-from tests.modules import Sizes, relative_error
+from tests.modules import OTHER_NAMES, Sizes, relative_error
 from tests.ragged import ALL, CELLS, LENGTHS, SIZES, Arrays, Outcome, alone, beyond, numpy_module_of, problem, spoil
 from tests.torch_lstm import torch_lstm
 
@@ -159,8 +159,7 @@ def test_a_workspace_changes_nothing_but_the_memory(name: str) -> None:
     """Broken if something of a call with other lengths or another direction is left where it is used again."""
     made = numpy_module_of(name)
     names = [n for n, kind in made.Workspace.__init__.__annotations__.items() if kind == "int"]
-    usual = {**SIZES, "B": SIZES["N"], "F": SIZES["D"], "K": SIZES["H"]}
-    workspace = made.Workspace(*(usual[n] for n in names), np.float64)
+    workspace = made.Workspace(*(SIZES[OTHER_NAMES.get(n, n)] for n in names), np.float64)
     orders: list[dict[str, Any]] = [
         {"lengths": LENGTHS, "reverse": True},
         {},

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Integer, KroneckerDelta, tanh
+from sympy import Integer, tanh
 
 from derive.equality import cases
 from derive.errors import HandgradError
 from derive.evaluate import EXACT, REAL, evaluate
 from derive.functions import sigmoid
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Sigma
 from derive.normal import TooLargeError, normal
 from tests.index_rewrites import changed, rewritten
 from tests.index_trees import ARRAYS, FREE, SIZES, H, N, Tree, expression, has_function, index, trees, values

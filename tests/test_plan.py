@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sympy import KroneckerDelta
 
 from derive.errors import CellError
-from derive.index import Entry, Sigma, dims
+from derive.index import Entry, KroneckerDelta, Sigma, dims
 from derive.plan.coefficients import operations
 from derive.plan.schedule import Schedule, names_in, schedule
 from derive.plan.steps import check_steps
 from derive.program import Array, Equation, Program, define
 from derive.tensor import Tensor
+from tests.cuda_cells import HARD
 from tests.example_cells import ALL
 
 CELL_NAMES = sorted(ALL)
@@ -35,6 +35,13 @@ def test_the_lstm_as_the_design_has_it() -> None:
     assert names(plan.recurrence) == ["dc", "da", "dh_prev", "dc_prev"]
     assert names(plan.deferred) == ["dx", "dW_x", "dW_h", "db"]
     assert {array.name for array in plan.tape} == {"i", "g", "f", "o", "c", "tanh_c", "h"}
+
+
+def test_what_nobody_needs_is_not_computed() -> None:
+    """Broken if an equation that reaches no result and that the backward pass does not read costs a product."""
+    plan = schedule(HARD["attend"])
+    assert "s" in HARD["attend"].arrays
+    assert "s" not in names((*plan.hoisted, *plan.loop, *plan.after))
 
 
 def test_coefficients_are_said_with_known_products() -> None:

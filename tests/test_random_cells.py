@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.emit.files import render
 from derive.emit.numpy.module import numpy_module
 from derive.evaluate import REAL, Values, run
+from derive.evaluate import shape as extents
 from derive.index import Stack
 from derive.printing import environment
 from derive.program import Array, Program
+from tests import cuda
 from tests.cuda_cells import HARD
+from tests.cuda_modules import host, load
 from tests.modules import cotangents_for, module_of, relative_error
 from tests.ragged import alone
 from tests.random_cells import RandomCell, random_cell
@@ -25,6 +29,8 @@ STEP = 1e-200
 TOLERANCE = 1e-11
 SEEDS = range(30)
 MORE = range(1000, 1400)
+CUDA_SEEDS = range(100, 112)
+MORE_CUDA = range(2000, 2100)
 
 
 @cache
@@ -53,14 +59,17 @@ def arguments(cell: RandomCell, whole: bool = True, seed: int = 0) -> list[np.nd
 def by_equations(cell: RandomCell, args: list[np.ndarray]) -> list[np.ndarray]:
     """The results of ``forward``, every step by the equations alone."""
     program = cell.program
-    dims = {index.dim for array in program.inputs for index in array.indices}
+    dims = {index.dim for array in program.inputs for index in array.indices if not index.dim.is_number}
     sizes = {dim: cell.sizes[str(dim)] for dim in dims}
     given = dict(zip([a.name for a in program.inputs], args, strict=True))
     steps: list[Values] = []
     for t in range(T):
         values = {a.name: given[a.name][t] if a.role == "sequence" else given[a.name] for a in program.inputs}
-        results = run(program, values, sizes, REAL)
-        steps.append({name: np.array(results[name]) for name in _results(cell)})
+        # An equation has two indices along a stacked axis, an array one.
+        split = {a.name: values[a.name].reshape(extents(a, sizes)) for a in program.inputs}
+        results = run(program, split, sizes, REAL)
+        merged = {n: np.reshape(results[n], shape(program.arrays[n], cell.sizes)) for n in _results(cell)}
+        steps.append({name: np.array(value) for name, value in merged.items()})
         given |= {s.name: steps[-1][s.next] for s in program.having("state") if s.next}
     last = [s.next for s in program.having("state") if s.next and s.next not in program.outputs]
     return [*(np.array([step[n] for step in steps]) for n in program.outputs), *(steps[-1][n] for n in last)]
@@ -143,6 +152,26 @@ def test_random_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check_gradients(cell, made_from, whole=True)
     check_lengths(cell, made_from)
     check_memory(cell, made_from, monkeypatch)
+
+
+@pytest.mark.parametrize("seed", [*CUDA_SEEDS, *(pytest.param(seed, marks=pytest.mark.full) for seed in MORE_CUDA)])
+def test_random_cells_in_cuda(seed: int) -> None:
+    """Broken if a stage, a sum or an address counts on the shape of the cells it was written for; prints the cell."""
+    cuda.require()
+    cell = random_cell(seed)
+    texts = render(cell.program)
+    numpy_made = module_of(f"{cell.program.name}_numpy", texts)
+    cuda_made = load(f"{cell.program.name}_cuda", texts)
+    args = arguments(cell)
+    *expected, numpy_cache = numpy_made.forward(*args)
+    cotangents = [np.random.default_rng(1).standard_normal(r.shape) for r in expected]
+    *results, cache = cuda_made.forward(*args)
+    gradients = cuda_made.backward(*cotangents, cache)
+    due = numpy_made.backward(*cotangents, numpy_cache)
+    names = [*(f"result {k}" for k in range(len(results))), *gradients._fields]
+    for name, value, one in zip(names, (*results, *gradients), (*expected, *due), strict=True):
+        error = relative_error(host(value), one)
+        assert error <= TOLERANCE, f"{name} is off by {error:.1e} in\n{cell.source}"
 
 
 @pytest.mark.parametrize("name", sorted(HARD))

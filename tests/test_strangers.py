@@ -1,4 +1,4 @@
-"""Notes as strangers write them: twelve documents in as many notations, six of them with the usual mistakes.
+"""Notes as strangers write them: documents in as many notations, many of them with the usual mistakes.
 
 What is true of them is decided by autograd (tests/note_sets.py) and written down in tests/notes/verdicts.yaml.
 """
@@ -22,13 +22,15 @@ from derive.verify.fix import corrected_text
 
 pytest.importorskip("torch", reason="PyTorch is not installed: strangers' notes, whose truths it decides, did not run")
 
+from tests.note_cells import FURTHER_RIGHT, FURTHER_WRONG
 from tests.note_formulas import parse
 from tests.note_mistakes import WRONG
 from tests.note_sets import FOLDER, NoteSet
 from tests.note_table import RIGHT
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = {notes.name: notes for notes in (*RIGHT, *WRONG)}
+WRONG_SETS = (*WRONG, *FURTHER_WRONG)
+SETS = {notes.name: notes for notes in (*RIGHT, *FURTHER_RIGHT, *WRONG_SETS)}
 VERDICTS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "verdicts.yaml").read_text(encoding="utf-8"))
 WRONG_EQUATIONS = [(name, number) for name, one in VERDICTS.items() for number in one.get("wrong", {})]
 
@@ -80,7 +82,7 @@ def test_truths(notes: NoteSet) -> None:
 
 def test_every_usual_mistake_is_in_one() -> None:
     """Broken if one of the mistakes that people make is planted nowhere."""
-    assert len(WRONG_EQUATIONS) == sum(len(notes.corrected) for notes in WRONG) >= 11
+    assert len(WRONG_EQUATIONS) == sum(len(notes.corrected) for notes in WRONG_SETS) >= 11
 
 
 # -- what is said of them -------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def test_what_is_wrong_is_named(name: str, number: str) -> None:
         assert verdict.counterexample.written != verdict.counterexample.derived
 
 
-@pytest.mark.parametrize("name", [notes.name for notes in WRONG])
+@pytest.mark.parametrize("name", [notes.name for notes in WRONG_SETS])
 def test_corrections_hold_when_pasted_in(name: str) -> None:
     """Broken if a suggested correction does not hold itself, in the document that it is for."""
     corrected, missed = corrected_text(text_of(name), findings(name))
@@ -114,7 +116,7 @@ def test_corrections_hold_when_pasted_in(name: str) -> None:
     assert {one.verdict.statement.id: one.finding for one in after if one.finding != "holds"} == {}
 
 
-@pytest.mark.parametrize("name", [notes.name for notes in WRONG])
+@pytest.mark.parametrize("name", [notes.name for notes in WRONG_SETS])
 def test_what_is_inherited(name: str) -> None:
     """Broken if a right equation that builds on a wrong one is not told apart from those that build on none."""
     said = {one.verdict.statement.id: list(one.inherits) for one in findings(name) if one.inherits}

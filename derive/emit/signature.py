@@ -238,8 +238,6 @@ def second_signature(cell: Program, mark: str) -> dict[str, object]:
         ],
         "double_gradients": [*(replace(one, name=COTANGENT + one.name) for one in cotangents), *gradients],
         "input_names": ", ".join(one.name for one in inputs),
-        "tangent_names": ", ".join(one.name for one in tangents),
-        "tangent_tuple": tuple_text([one.name for one in tangents]),
         "cotangent_dot_names": ", ".join(one.name + mark for one in cotangents),
         "differentiated": ", ".join(one.name for one in results),
         "loss": " + ".join(f"⟨{w.name}, {y.name}⟩" for w, y in zip(cotangents, results, strict=True)),

@@ -22,7 +22,7 @@ _SPELLED: dict[str, type[Function]] = {
 _OPEN_WORDS = {"relu", "ReLU", "softplus", "softsign", "elu", "act", "activation"}
 _OPEN_LETTERS = {"f", "g", "h", "\\phi", "\\varphi", "\\psi", "\\sigma", "\\rho", "\\Phi", "\\Psi"}
 
-KNOWN = dict(_SPELLED) | {word: opaque(word) for word in sorted(_OPEN_WORDS)}
+KNOWN = dict(_SPELLED) | {word: FUNCTIONS.get(word.lower(), opaque(word)) for word in sorted(_OPEN_WORDS)}
 
 
 def open_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:
@@ -36,6 +36,16 @@ def open_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:
             for name, applied in _uses(side, claim.text):
                 used[name] = used.get(name, True) and applied
     return {n: opaque(n) for n, applied in used.items() if applied and n not in KNOWN and _may_be_function(n)}
+
+
+def named_functions(claims: Iterable[Claim]) -> dict[str, type[Function]]:
+    """Letters that stand for a function that is known: φ = tanh."""
+    found: dict[str, type[Function]] = {}
+    for claim in claims:
+        match claim.left, claim.right:
+            case Symbol(name=name), Symbol(name=known) if known in KNOWN and name not in KNOWN:
+                found[name] = KNOWN[known]
+    return found
 
 
 def defined_functions(claims: Iterable[Claim], functions: Mapping[str, type[Function]]) -> dict[str, type[Function]]:

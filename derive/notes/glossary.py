@@ -56,7 +56,12 @@ def adjoint_of(name: str) -> str | None:
     if bar := _BAR.fullmatch(name):
         return bar[1] + bar[2]
     letter, _, rest = name.partition("_")
-    return rest if letter in {"\\delta", "\\Delta"} and rest and split_time(f"x_{rest}")[1] is None else None
+    return rest if letter in {"\\delta", "\\Delta"} and rest and not _is_time(rest) else None
+
+
+def _is_time(script: str) -> bool:
+    """Whether a script says the step and nothing else."""
+    return split_time(f"x_{script}")[0] == "x"
 
 
 def cotangent_names(claims: Iterable[Claim]) -> Iterator[tuple[str, Node]]:
@@ -86,6 +91,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
     claims = [_turned(claim) for claim in claims]
     named = {name for name, _ in cotangent_names(claims)}
     barred, wholes = _adjoint_bars(claims), partitions(claims)
+    used = {split_time(part.name)[0] for c in claims for part in walk(c.right) if isinstance(part, Symbol)}
     found: dict[str, Forward] = {}
     for claim in claims:
         lefts = claim.left.parts if isinstance(claim.left, Concatenation) else (claim.left,)
@@ -98,7 +104,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
             and not any(one in cotangents or one in barred or one.startswith(_COTANGENT_LETTERS) for one in symbols)
             and not {split_time(one)[0] for one in symbols} & named
             and not any(map(_is_backward_in_time, names))
-            and not any(_is_loss(base, claims) for base in bases)
+            and not any(_is_loss(base, used) for base in bases)
             and not set(bases) & {*found, *wholes}
             and not set(bases) & {split_time(p.name)[0] for p in walk(claim.right) if isinstance(p, Symbol) and _now(p)}
         ):
@@ -115,6 +121,28 @@ def _turned(claim: Claim) -> Claim:
     return claim
 
 
+def with_names(forward: Sequence[Forward]) -> list[Forward]:
+    """Forward equations in which what another one gives a name to stands under that name."""
+    named = [(one.right, one.names[0]) for one in forward if len(one.names) == 1 and not isinstance(one.right, Symbol)]
+
+    def said(node: Node) -> Node:
+        name = next((name for right, name in named if right == node), None)
+        return Symbol(node.span, name) if name else rebuilt(node, said)
+
+    return [replace(one, right=rebuilt(one.right, said)) for one in forward]
+
+
+def with_held_inputs(forward: Sequence[Forward]) -> list[Forward]:
+    """Forward equations in which an input that is used one step later as well, x_{t−1}, is a quantity that is kept."""
+    roles = Roles(tuple(forward))
+    times: dict[str, set[int | None]] = {}
+    for base, time in map(split_time, roles.used):
+        if base not in roles.defined:
+            times.setdefault(base, set()).add(time)
+    held = [base for base, at in times.items() if -1 in at and at & {0, None}]
+    return [*forward, *(Forward((base,), Symbol((0, 0), f"{base}_in_t"), f"{base} is kept") for base in held)]
+
+
 def _now(symbol: Symbol) -> bool:
     return split_time(symbol.name)[1] in {None, 0}
 
@@ -123,9 +151,8 @@ def _is_backward_in_time(name: str) -> bool:
     return name.endswith(("_t-1", "_prev", "_t+1"))
 
 
-def _is_loss(base: str, claims: Sequence[Claim]) -> bool:
+def _is_loss(base: str, used: Collection[str]) -> bool:
     """Whether a name is a loss's: a usual letter that no other equation uses but under a ∂."""
-    used = {split_time(part.name)[0] for c in claims for part in walk(c.right) if isinstance(part, Symbol)}
     return base.partition("_")[0] in LOSSES and (base not in used or base in {"L", "E", "J", "\\ell"})
 
 
@@ -143,10 +170,12 @@ class Roles:
 
     Attributes:
         entrywise: whether small letters beside a vector multiply entry by entry, rather than as matrices.
+        numbers: whether parameters that only ever stand beside others without a sign are numbers.
     """
 
     forward: tuple[Forward, ...]
     entrywise: bool = False
+    numbers: bool = True
 
     @cached_property
     def defined(self) -> tuple[str, ...]:
@@ -197,7 +226,7 @@ class Roles:
         found: set[str] = set()
         for node in self._nodes:
             match node:
-                case Sum(terms=terms):
+                case Sum(terms=terms) if not any(isinstance(term, Number) for term in terms):
                     found |= {name for term in terms if (name := _name(term))}
                 case Product(factors=factors, operators=operators):
                     signs = ("⊙", *operators, "⊙")
@@ -210,10 +239,28 @@ class Roles:
         products = (node for node in self._nodes if isinstance(node, Product))
         return {name for product in products for factor in product.factors if (name := _name(factor))}
 
+    def is_number(self, name: str) -> bool:
+        """Whether an undefined symbol without a time is a number: the α in (1 − α) h + α f(W x)."""
+        base, time = split_time(name)
+        plain = time is None and base not in self.defined and not self.is_matrix(name)
+        likely = name in self._beside_numbers or (name.startswith("\\") and name in self._factors)
+        return self.numbers and plain and likely and name not in self._vectors | self._concatenated
+
+    @cached_property
+    def _beside_numbers(self) -> set[str]:
+        """What is added to a number or subtracted from one."""
+        sums = (node.terms for node in self._nodes if isinstance(node, Sum))
+        return {n for terms in sums if any(isinstance(t, Number) for t in terms) for t in terms if (n := _name(t))}
+
+    @cached_property
+    def _concatenated(self) -> set[str]:
+        concatenated = (part for node in self._nodes if isinstance(node, Concatenation) for part in node.parts)
+        return {name for part in concatenated if (name := _name(part))}
+
     def is_sequence(self, name: str) -> bool:
         """Whether an undefined symbol is the input: it has a time, or it is what a matrix multiplies."""
         base, time = split_time(name)
-        if base in self.defined or self.is_matrix(name):
+        if base in self.defined or self.is_matrix(name) or self.is_number(name):
             return False
         own = base.partition("_")[0] in {"x", "X"} or name in self._arguments
         return time is not None or own or name in self._multiplied
@@ -229,8 +276,7 @@ class Roles:
         found: set[str] = set()
         for one, other in self.products:
             found |= {n for n in (_name(one), _name(other)) if n and not self.is_matrix(n) and n not in self._vectors}
-        concatenated = (part for node in self._nodes if isinstance(node, Concatenation) for part in node.parts)
-        return found | {name for part in concatenated if (name := _name(part))}
+        return found | self._concatenated
 
     @cached_property
     def products(self) -> tuple[tuple[Node, Node], ...]:

@@ -20,7 +20,7 @@ from derive.notes.glossary import Forward, Roles, identifier
 from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
 from derive.notes.sizes import MANY, Convention, Sizes
-from derive.notes.syntax import Applied, Concatenation, Node, Symbol, split_time
+from derive.notes.syntax import Applied, Concatenation, Symbol, split_time
 from derive.program import Array, Equation, Program, Role, define
 from derive.tensor import Tensor, axis, each_part, elementwise, join
 
@@ -48,6 +48,7 @@ def infer_cell(
     columns: bool | None = None,
     functions: Mapping[str, type[Function]] | None = None,
     entrywise: bool = False,
+    numbers: bool = True,
     differentiated: Collection[str] = (),
 ) -> Inferred:
     """The cell that forward equations define, each behind those that it uses.
@@ -57,16 +58,17 @@ def infer_cell(
         columns: whether vectors are columns; by default as the products tell.
         functions: the symbols that are functions.
         entrywise: whether small letters beside a vector multiply entry by entry.
+        numbers: whether parameters that only ever stand beside others without a sign are numbers.
         differentiated: quantities of which the notes speak of a cotangent.
 
     Raises:
         NotesError: if their shapes fit together in no way.
     """
-    roles = Roles(forward, entrywise)
+    roles = Roles(forward, entrywise, numbers)
     sizes = Sizes(roles, Convention(roles.columns if columns is None else columns, batch))
     for equation in forward:
         sizes.equation(equation)
-    build = _Build(sizes, functions or KNOWN, {equation.names: equation.right for equation in forward})
+    build = _Build(sizes, functions or KNOWN)
     build.inputs()
     for equation in forward:
         try:
@@ -82,7 +84,6 @@ class _Build:
 
     sizes: Sizes
     functions: Mapping[str, type[Function]]
-    rights: Mapping[tuple[str, ...], Node]
     arrays: list[Array] = field(default_factory=list)
     equations: list[Equation] = field(default_factory=list)
     symbols: dict[str, Tensor] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class _Build:
                 continue
             elif self.roles.is_sequence(name):
                 tensor = self._input(base, base, "sequence")
-                self.symbols |= {base: tensor, f"{base}_t": tensor, name: tensor}
+                self.symbols |= {name: tensor} if time == -1 else {base: tensor, f"{base}_t": tensor, name: tensor}
             else:
                 self.symbols[name] = self._parameter(name)
         order: dict[Role, int] = {"sequence": 0, "state": 1, "parameter": 2}
@@ -119,7 +120,7 @@ class _Build:
         """A matrix, or a vector that stands for every column or row of the batch."""
         known = self.sizes.known[split_time(name)[0]]
         sizes = tuple(self.sizes.size(size, self.dims) for size in known)
-        if self.roles.is_matrix(name):
+        if self.roles.is_matrix(name) or not sizes:
             return self._whole(name, sizes, self._labels(name), "parameter")
         own = [k for k, size in enumerate(known) if self.sizes.root(size) != MANY]
         labels = self._labels(name)
@@ -161,15 +162,8 @@ class _Build:
         if first in self.symbols and f"{first}_t-1" not in self.symbols:
             return
         if isinstance(right, Applied) and isinstance(right.function, Symbol) and not isinstance(right.argument, Symbol):
-            argument = reader.meanings(right.argument)[0]
-            own = next((names[0] for names, one in self.rights.items() if one == right.argument), None)
-            if own and own not in self.symbols:
-                self._name(own, argument)
-            if own:
-                self.views.add(own)
-            net = self.symbols[own] if own else self._define(f"{first}{NET}", argument)
-            value = elementwise(reader.functions[right.function.name], net)
-            self._name(first, value)
+            net = self._define(f"{first}{NET}", reader.meanings(right.argument)[0])
+            self._name(first, elementwise(reader.functions[right.function.name], net))
             return
         if self._is_view(forward):
             value = reader.meanings(right)[0]

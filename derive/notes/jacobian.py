@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr, KroneckerDelta, Mul, S
+from sympy import Expr, Mul, S
 
 from derive.calculus import contract
 from derive.errors import NotesError, ShapeError
-from derive.index import Entry, Index
+from derive.index import Entry, Index, KroneckerDelta
 from derive.normal import normal_terms
 from derive.program import Program
 from derive.tensor import Axis, Tensor

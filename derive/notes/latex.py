@@ -13,7 +13,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from derive.errors import NotesError
-from derive.notes.scripts import Clock, sum_range
+from derive.notes.indices import without_indices
+from derive.notes.scripts import sum_range
 from derive.notes.shapes import SHAPE, SHAPE_ROW, shape_of, with_shapes
 from derive.notes.symbols import MOST_NESTED, TRANSPOSES, Grammar, Symbols
 from derive.notes.syntax import (
@@ -66,7 +67,7 @@ def parse_claim(text: str, grammar: Grammar) -> Claim:
     parser.expect("=")
     right = parser.side()
     parser.end()
-    claim = Claim(left, right, formula)
+    claim = without_indices(Claim(left, right, formula), grammar.indices)
     return with_shapes(claim, [shape_of(shape) for shape in shapes]) if shapes else claim
 
 
@@ -144,8 +145,8 @@ class Parser(Symbols):
             return self.sum_over()
         if self.next == "\\frac":
             self.take()
-            numerator = self.braced()
-            denominator = self.braced()
+            numerator = self.group()
+            denominator = self.group()
             return self.raised(Quotient(self.since(start), numerator, denominator), start)
         if self.next == "e" and self.peek(1) == "^" and not self.is_time_above():
             function = Symbol(self.take().span, "\\exp")
@@ -265,13 +266,13 @@ class Parser(Symbols):
             else:
                 above = "".join(self.script())
         try:
-            indices = [sum_range(one, above, Clock(self.grammar.clock)) for one in below]
+            ranges = [sum_range(one, above, self.grammar.clock) for one in below]
         except NotesError as error:
             raise self.unknown(str(error)) from None
-        self.summed += indices
+        self.summed += [index for index, _ in ranges]
         node = self.term()
-        for index in reversed(indices):
-            node = SumOver(self.since(start), index, node)
+        for index, first in reversed(ranges):
+            node = SumOver(self.since(start), index, node, first)
         return node
 
     # -- primaries ---------------------------------------------------------------------------------------------
@@ -319,6 +320,22 @@ class Parser(Symbols):
         node = self.side()
         self.expect("}")
         return node
+
+    def group(self) -> Node:
+        """What stands in braces, or one token: ``\\frac12``."""
+        if self.next in {"{", ""}:
+            return self.braced()
+        return self.digit() if NUMBER.fullmatch(self.next) else self.primary()
+
+    def digit(self) -> Node:
+        """The first digit of a number, the rest of which is left."""
+        token = self.tokens[self.position]
+        start, end = token.span
+        if end - start == 1:
+            self.take()
+        else:
+            self.tokens[self.position] = replace(token, text=token.text[1:], span=(start + 1, end))
+        return Number((start, start + 1), Fraction(token.text[:1]))
 
     def outer_product(self) -> Node:
         """⟨a, b⟩ for a ⊗ b."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
 
-from sympy import Function, Rational
+from sympy import Expr, Function, Integer, Rational
 
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
@@ -22,7 +22,7 @@ from derive.index import Dim, Entry, Joined, Stack
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import is_loss
 from derive.notes.jacobian import Jacobian, contracted, local_jacobian
-from derive.notes.places import place
+from derive.notes.places import place, symbol_latex
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
     Applied,
@@ -45,7 +45,7 @@ from derive.notes.syntax import (
     split_time,
     walk,
 )
-from derive.tensor import Tensor, concatenate, diagonal, each_part, elementwise, join, outer
+from derive.tensor import Tensor, axis, concatenate, diagonal, each_part, elementwise, join, outer
 
 MOST_MEANINGS = 64
 
@@ -96,6 +96,8 @@ class Reader:
         adjoints: symbols whose differential is something else than the cotangent of what they stand for.
         defined: symbols that the notes define themselves.
         ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
+        share: gives a reader on two steps to which a parameter's cotangent is what step t alone gives to it.
+        about: symbols whose cotangents equations of the notes are about.
         last: a reader on the last step, for formulas that mention step T.
         variable: in a rule such as dσ = σ(1 − σ), the variable that every function is taken of.
         direct: where the notes tell the loss of one step from the whole, what ∂L_t/∂ of a symbol is.
@@ -104,7 +106,8 @@ class Reader:
         summed: whether the notes write gradients of parameters as sums over the steps.
         grammar: what the parser of the notes has to know.
         familiar: the symbols that the notes use; all of them if it is empty.
-        cotangent_form: how the notes write the cotangent of {}, in LaTeX.
+        spelled: how the notes write symbols, in LaTeX.
+        cotangent_form: how they write the cotangent of {}.
     """
 
     ground: Ground
@@ -113,6 +116,8 @@ class Reader:
     adjoints: Mapping[str, Tensor] = field(default_factory=dict)
     defined: Mapping[str, Tensor] = field(default_factory=dict)
     ahead: Reader | None = None
+    share: Callable[[], Reader] | None = None
+    about: frozenset[str] = frozenset()
     last: Reader | None = None
     variable: Tensor | None = None
     direct: Mapping[str, Tensor] = field(default_factory=dict)
@@ -121,9 +126,14 @@ class Reader:
     summed: bool = False
     grammar: Grammar = field(default_factory=lambda: Grammar(frozenset(KNOWN)))
     familiar: frozenset[str] = frozenset()
+    spelled: Mapping[str, str] = field(default_factory=dict)
     cotangent_form: str = r"\partial {}"
     # What has been read already; the corrections that are tried differ from each other in little.
     _read: dict[Node, list[Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def symbol_latex(self, name: str) -> str:
+        """A symbol as the notes write it."""
+        return self.spelled.get(name) or symbol_latex(name)
 
     def cotangent_latex(self, latex: str) -> str:
         """The cotangent of a symbol as the notes write it."""
@@ -137,8 +147,11 @@ class Reader:
             NotesError: for a symbol that is not declared.
         """
         if node not in self._read:
-            self._read[node] = _that_fit(self._attempts(node))
+            self._read[node] = self._meanings(node)
         return self._read[node]
+
+    def _meanings(self, node: Node) -> list[Tensor]:
+        return _that_fit(self._attempts(node))
 
     def function(self, node: Node) -> type[Function] | None:
         """The function that a symbol names, if it names one."""
@@ -161,11 +174,12 @@ class Reader:
         return found
 
     def is_loss(self, numerator: Node) -> bool:
-        """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing else."""
+        """Whether a fraction's numerator is ∂L for a loss L: a usual letter that stands for nothing that varies."""
         if not is_loss(numerator):
             return False
         (name,) = (part.name for part in walk(numerator) if isinstance(part, Symbol))
-        return name not in self.symbols and name not in self.defined
+        constant = name in self.symbols and self._is_parameter(self.symbols[name])
+        return name not in self.defined and (name not in self.symbols or constant)
 
     def quantity(self, name: str) -> Tensor:
         """The tensor of a symbol."""
@@ -187,9 +201,15 @@ class Reader:
             raise NotesError(f"the cotangent of {symbol.name!r} is not part of the derivation")
         tensor = self.symbols[symbol.name]
         swapped = {entry: Entry(self._cotangent_name(entry.name), *entry.indices) for entry in tensor.expr.atoms(Entry)}
-        # A bias stands for every column, its gradient does not.
-        axes = tuple(axis for axis in tensor.axes if set(axis.indices) & tensor.expr.free_symbols)
-        return Tensor(tensor.expr.xreplace(swapped), axes)
+        # A bias stands for every column of a batch, its gradient does not; beside single vectors it is one of them.
+        axes = tuple(one for one in tensor.axes if set(one.indices) & tensor.expr.free_symbols)
+        vector = self.many is None and len(axes) == 1 and self._is_parameter(tensor)
+        single = (axis(Integer(1)),) if vector else ()
+        return Tensor(tensor.expr.xreplace(swapped), (*axes, *single) if self.columns else (*single, *axes))
+
+    def _is_parameter(self, tensor: Tensor) -> bool:
+        arrays = self.ground.program.arrays
+        return all(arrays[entry.name].role == "parameter" for entry in tensor.expr.atoms(Entry))
 
     def _cotangent_name(self, name: str) -> str:
         found = [mark + name for mark in (COTANGENT, SEED) if mark + name in self.ground.program.arrays]
@@ -261,13 +281,22 @@ class Reader:
         elif isinstance(function, Symbol) and function.name == "diag":
             yield from self._each(diagonal, node.argument)
         elif isinstance(function, Differential):
-            yield from self._each(partial(elementwise, partial(derivative, self._known(function.of))), node.argument)
+            kind = self._known(function.of)
+            yield from self._each(partial(elementwise, partial(self._derivative, kind)), node.argument)
         elif self.variable is not None and any(part == function for part in walk(node.argument)):
             # σ(1 − σ) with σ standing for its own value: a product, written like an application.
             bare = elementwise(self._known(function), self.variable)
             yield from self._each(lambda one: bare * one, node.argument)
         else:
             yield from self._each(partial(elementwise, self._known(function)), node.argument)
+
+    def _derivative(self, kind: type[Function], at: Expr) -> Expr:
+        """f′(at); relu′ of a relu's value is that of its argument, since both are positive or neither is."""
+        if kind.__name__.lower() == "relu":
+            definition = self.ground.program.definitions.get(at.name) if isinstance(at, Entry) else None
+            value = definition.at(at.indices) if definition else at
+            at = value.args[0] if isinstance(value, kind) else at
+        return derivative(kind, at)
 
     def _known(self, node: Node) -> type[Function]:
         kind = self.function(node)
@@ -360,8 +389,8 @@ def _fail(error: ShapeError) -> Tensor:
 def _sliced(tensor: Tensor, bounds: Slice) -> Tensor:
     """The block that a slice cuts out of a stacked or joined axis."""
     start = bounds.start[0] if bounds.start else 0
-    for axis in tensor.axes:
-        size = axis.size
+    for one in tensor.axes:
+        size = one.size
         if isinstance(size, Stack | Joined):
             number = len(size.labels if isinstance(size, Stack) else size.dims)
             stop = bounds.stop[0] if bounds.stop else (number if isinstance(size, Stack) else max(start + 1, number))

@@ -13,9 +13,11 @@ from sympy import Function
 from derive.errors import NotesError
 from derive.functions import FUNCTIONS
 from derive.notes.document import Document
-from derive.notes.functions import KNOWN, defined_functions, open_functions
+from derive.notes.functions import KNOWN, defined_functions, named_functions, open_functions
 from derive.notes.glossary import adjoint_of, cotangent_names
+from derive.notes.indices import index_letters
 from derive.notes.latex import parse_claim
+from derive.notes.scripts import Clock
 from derive.notes.settings import Settings
 from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Claim, Node, SumOver, Symbol, split_time, walk
@@ -23,6 +25,9 @@ from derive.notes.tokens import phrase
 
 _CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1")
 _USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
+# Nobody raises to the first power: a letter with a 1 above is one of several, and a 2 above is a label too.
+_NUMBERED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*)?\^\s*(?:1|\{1\})(?!\d)")
+_TRANSPOSED = re.compile(r"\^\s*\{?\s*(?:T|\\top|\\intercal|\\mathsf\{T\}|\\mathrm\{T\})(?![A-Za-z])")
 _AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
 _AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
 _MANY = re.compile(r"(?:\(\s*[NB]\s*,|[NB]\s*\\times|\\times\s*[NB]\s*\})")
@@ -70,24 +75,31 @@ def parse_document(document: Document, settings: Settings) -> Parsed:
     """Parse every equation, twice: what is a function shows when all is read."""
     text = "\n".join(passage.latex for passage in document.passages)
     letters = Counter(_CLOCK.findall(text))
-    clock = "t" if not letters or "t" in letters else letters.most_common(1)[0][0]
+    letter = "t" if not letters or "t" in letters else letters.most_common(1)[0][0]
     if not letters and not _AT_T.search(text) and _AT_0.search(text):
-        clock = "0"
+        letter = "0"
+    clock = Clock(letter, last=re.search(rf"(?<![A-Za-z])T\s*[_^]\s*\{{?\s*\(?{letter}(?![A-Za-z])", text) is None)
     singles, phrases = _names(settings, clock)
     phrases |= _USUAL_PHRASES
     targets = {**singles, **{n: settings.symbols[n] for n in phrases.values() if n in settings.symbols}}
     functions = {name: FUNCTIONS[target] for name, target in targets.items() if target in FUNCTIONS}
     bound = {name: target for name, target in targets.items() if target not in FUNCTIONS}
-    grammar = Grammar(frozenset({*KNOWN, *functions}), phrases, clock)
+    grammar = Grammar(
+        frozenset({*KNOWN, *functions}),
+        phrases,
+        clock,
+        numbered=frozenset(_NUMBERED.findall(text)),
+        primed=_TRANSPOSED.search(text) is not None,
+    )
     claims, _ = _claims(document, grammar)
-    functions = {**KNOWN, **open_functions(claims), **functions}
-    grammar = replace(grammar, functions=frozenset(functions))
+    functions = {**KNOWN, **open_functions(claims), **named_functions(claims), **functions}
+    grammar = replace(grammar, functions=frozenset(functions), indices=index_letters(claims))
     claims, unread = _claims(document, grammar)
     functions |= defined_functions(claims, functions)
     return Parsed(tuple(claims), functions, grammar, unread, bound, document.text)
 
 
-def _names(settings: Settings, clock: str) -> tuple[dict[str, str], dict[tuple[str, ...], str]]:
+def _names(settings: Settings, clock: Clock) -> tuple[dict[str, str], dict[tuple[str, ...], str]]:
     """The targets of bound symbols by canonical name, and the names of those that are written with several tokens."""
     singles: dict[str, str] = {}
     phrases: dict[tuple[str, ...], str] = {}

@@ -11,12 +11,14 @@ from derive.tensor import Tensor
 
 
 def view(program: Program, target: str) -> Tensor:
-    """The array or block that a target names: ``a``, ``a.i``.
+    """The array or block that a target names: ``a``, and ``a.i`` or ``a_i``.
 
     Raises:
         NotesError: if the program has no such array or block.
     """
     name, _, label = target.partition(".")
+    if target not in program.arrays and target.rpartition("_")[0] in program.arrays:
+        name, _, label = target.rpartition("_")
     if name not in program.arrays:
         raise NotesError(f"the cell {program.name} has no array {name!r}")
     tensor = program.arrays[name].tensor

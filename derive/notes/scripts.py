@@ -13,9 +13,14 @@ _WORDS = {"prev": "prev", "-": "prev", "next": "next", "+": "next"}
 
 @dataclass(frozen=True)
 class Clock:
-    """The letter that counts the steps: in ``h_{k-1}`` it is k; 0 where h_0, h and h_1 are three steps."""
+    """The letter that counts the steps: in ``h_{k-1}`` it is k; 0 where h_0, h and h_1 are three steps.
+
+    Attributes:
+        last: whether T is the last step, rather than a quantity.
+    """
 
     letter: str = "t"
+    last: bool = True
 
     def time(self, text: str) -> str | None:
         """A time under its usual name, ``t-1`` for ``(k-1)``; None if the text is none."""
@@ -24,7 +29,7 @@ class Clock:
             return _WORDS[bare]
         if self.letter == "0":
             return {"0": "prev", "1": "next"}.get(bare)
-        if bare in {"T", "\\tau"} and self.letter != bare:
+        if bare in {"T", "\\tau"} and self.letter != bare and self.last:
             return "T"
         found = re.fullmatch(rf"{re.escape(self.letter)}([+-]1)?", bare)
         return f"t{found[1] or ''}" if found else None
@@ -55,7 +60,8 @@ class Slot:
             elif label and (time := clock.time(last)):
                 slot = replace(slot, labels=(*slot.labels, label), time=time)
             else:
-                slot = replace(slot, labels=(*slot.labels, _bare(part)))
+                # In braces a T is a label that nobody takes for the last step.
+                slot = replace(slot, labels=(*slot.labels, "{T}" if part == "T" else _bare(part)))
         return slot
 
 
@@ -64,13 +70,17 @@ def _bare(label: str) -> str:
     return label[1:-1] if len(label) > 2 and label[0] in "([" and label[-1] in ")]" else label
 
 
-def sum_range(below: str, above: str, clock: Clock) -> str:
-    """The index of a sum, ``t`` for the one over the steps.
+def sum_range(below: str, above: str, clock: Clock) -> tuple[str, str]:
+    """The index of a sum, ``t`` for the one over the steps, and where it is said to begin.
 
     Raises:
         NotesError: if the sum leaves something out.
     """
     index, _, first = below.partition("=")
+    if clock.time(above) not in {None, "T"} and clock.time(index) != "t":
+        raise NotesError(f"the sum over {index} before it runs over earlier steps")
+    if not re.fullmatch(r"\\?\w*(?:\\in[\\\w]+)?", index):
+        raise NotesError(f"the range {index} of the sum before it is not understood")
     index = "t" if clock.time(index) == "t" else index
     # Over time the first step is 0 or 1 as one likes, and a sum of δ_{t+1} h_t ends one step early.
     starts = {"", "0", "1", "2"} if index == "t" else {"", "0", "1"}
@@ -79,7 +89,7 @@ def sum_range(below: str, above: str, clock: Clock) -> str:
     whole = whole and (index == "t" or not above.startswith("T"))
     if not whole or not re.fullmatch(r"(\\?[A-Za-z]\w*(-1)?)?", above):
         raise NotesError(f"the sum over {index} before it should run over all of 1 … {index.upper()}")
-    return index
+    return index, first
 
 
 def bound(text: str) -> tuple[int, str] | None:

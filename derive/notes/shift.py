@@ -19,6 +19,11 @@ def mentions_next(node: Node) -> bool:
     return any(isinstance(part, Symbol) and split_time(part.name)[1] == 1 for part in walk(node))
 
 
+def mentions_previous(node: Node) -> bool:
+    """Whether a symbol of step t − 1 stands in a formula."""
+    return any(isinstance(part, Symbol) and split_time(part.name)[1] == -1 for part in walk(node))
+
+
 def one_step_earlier(node: Node) -> Node:
     """The formula with t for t + 1 and t − 1 for t.
 

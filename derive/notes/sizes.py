@@ -112,6 +112,8 @@ class Sizes:
             size = next(self.numbers)
             if self.roles.is_matrix(name):
                 self.known[base] = [size, next(self.numbers)]
+            elif self.roles.is_number(name):
+                self.known[base] = []
             else:
                 self.known[base] = [size, MANY] if self.convention.columns else [MANY, size]
         return self.known[base]

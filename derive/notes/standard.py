@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from derive.calculus import SEED
+from derive.index import Entry
 from derive.notes.places import view
 from derive.notes.symbols import symbol_name
 from derive.program import Program
@@ -27,10 +28,9 @@ def oriented(program: Program, target: str, columns: bool) -> Tensor:
         NotesError: if the program has none of that name.
     """
     tensor = view(program, target)
-    array = program.arrays[target.partition(".")[0]]
     if not columns:
         return tensor
-    if len(tensor.axes) == 1 and array.role == "parameter":
+    if len(tensor.axes) == 1 and all(program.arrays[e.name].role == "parameter" for e in tensor.expr.atoms(Entry)):
         return Tensor(tensor.expr, (*tensor.axes, axis(many(program))))
     return tensor.T
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derive.errors import NotesError
 from derive.notes.scripts import Clock, Slot, bound
@@ -21,12 +21,18 @@ class Grammar:
     Attributes:
         functions: the symbols that are functions, e.g. ``\\tanh``.
         phrases: the tokens of symbols that are written with several, and their names.
-        clock: the letter that counts the steps.
+        clock: how the steps are counted.
+        numbered: letters whose raised numbers are labels, as in W^1 and W^2.
+        indices: letters that are indices of vectors and matrices.
+        primed: whether a prime is part of a name, as it is where transposes are written in another way.
     """
 
     functions: frozenset[str] = frozenset()
     phrases: Mapping[tuple[str, ...], str] = field(default_factory=dict)
-    clock: str = "t"
+    clock: Clock = field(default_factory=Clock)
+    numbered: frozenset[str] = frozenset()
+    indices: frozenset[str] = frozenset()
+    primed: bool = False
 
 
 def symbol_name(latex: str, grammar: Grammar | None = None) -> str:
@@ -44,7 +50,7 @@ def symbol_name(latex: str, grammar: Grammar | None = None) -> str:
 
 def _ranges(text: str) -> list[str]:
     """The parts of a slice that are no bare colon."""
-    return [part for part in text.split(",") if part.strip(":")]
+    return [part for part in text.strip("[]").split(",") if part.strip(":")]
 
 
 class Cursor:
@@ -143,15 +149,18 @@ class Symbols(Cursor):
         slot = self.base()
         self.depth -= 1
         taken: set[str] = set()
-        while self.next in {"_", "^"} - taken and (self.next == "_" or not self.is_operation_above()):
+        numbered = slot.letter in self.grammar.numbered
+        while self.next in {"_", "^"} - taken and (self.next == "_" or not self.is_operation_above(numbered)):
             sign = self.take().text
             script = self.script()
             if ":" in script:
                 self.range_below = next(iter(_ranges("".join(script))), ":")
                 continue
-            slot = slot.with_script(script, Clock(self.grammar.clock))
+            slot = slot.with_script(script, self.grammar.clock)
             # h_t^{(l)} has two superscripts in some hands, but no two subscripts.
             taken |= {sign}
+        if self.grammar.primed and self.next == "'" and self.peek(1) != "(" and slot.name not in self.grammar.functions:
+            slot = replace(slot, labels=(*slot.labels, self.take().text))
         return Symbol(self.since(start), slot.name)
 
     def base(self) -> Slot:
@@ -175,14 +184,15 @@ class Symbols(Cursor):
         """Whether the superscript behind the next token is a time."""
         place = self.position
         self.position += 2
-        time = Clock(self.grammar.clock).time("".join(self.script()))
+        time = self.grammar.clock.time("".join(self.script()))
         self.position = place
         return time is not None
 
-    def is_operation_above(self) -> bool:
+    def is_operation_above(self, numbered: bool) -> bool:
         """Whether the superscript that follows is an exponent or a transposition rather than a part of the name."""
         place = self.position
         self.take()
         mark = "".join(self.script())
         self.position = place
-        return mark in TRANSPOSES or NUMBER.fullmatch(mark) is not None or mark in {"'", "-1"}
+        number = NUMBER.fullmatch(mark) is not None and not numbered
+        return mark in TRANSPOSES or number or mark in {"'", "-1"}

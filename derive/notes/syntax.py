@@ -83,10 +83,11 @@ class Quotient(Node):
 
 @dataclass(frozen=True)
 class SumOver(Node):
-    """Σ of the body over an index, which names a dimension: n runs over N."""
+    """Σ of the body over an index, which names a dimension: n runs over N; the number it begins with, if it is said."""
 
     index: str
     body: Node
+    first: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,20 @@ class Claim:
     text: str
 
 
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+
+
+def _names(kind: type[Node]) -> tuple[str, ...]:
+    """What a kind of node consists of; it is asked for often."""
+    if kind not in _PARTS:
+        _PARTS[kind] = tuple(one.name for one in fields(kind) if one.name != "span")
+    return _PARTS[kind]
+
+
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below."""
-    for one in fields(node):
-        value = getattr(node, one.name)
+    for name in _names(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value
         elif isinstance(value, tuple):
@@ -140,12 +151,12 @@ def walk(node: Node) -> Iterator[Node]:
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with each of the nodes directly below changed."""
     changed: dict[str, Any] = {}
-    for one in fields(node):
-        value = getattr(node, one.name)
+    for name in _names(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
-            changed[one.name] = change(value)
+            changed[name] = change(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            changed[one.name] = tuple(map(change, value))
+            changed[name] = tuple(map(change, value))
     return replace(node, **changed) if changed else node
 
 
@@ -168,6 +179,12 @@ def juxtaposed_first(node: Product) -> Product:
         for group in groups
     )
     return Product(node.span, factors, tuple(signs))
+
+
+def symbol_below(node: Node) -> str | None:
+    """The symbol that a formula is, or is the differential of."""
+    inner = node.of if isinstance(node, Differential) else node
+    return inner.name if isinstance(inner, Symbol) else None
 
 
 _TIMES = {"t": 0, "t-1": -1, "prev": -1, "t+1": 1, "next": 0, "T": 2}

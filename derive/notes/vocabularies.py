@@ -14,6 +14,7 @@ from derive.errors import NotesError, SettingError, ShapeError
 from derive.functions import FUNCTIONS, is_opaque
 from derive.index import Entry
 from derive.notes.bind import parameter_symbols
+from derive.notes.derived import cotangent, incoming
 from derive.notes.document import Document
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import (
@@ -23,15 +24,18 @@ from derive.notes.glossary import (
     forward_equations,
     in_order,
     partitions,
+    with_held_inputs,
+    with_names,
     with_slices,
 )
 from derive.notes.infer import Inferred, check_complete, infer_cell
 from derive.notes.parsed import Parsed, parse_document
+from derive.notes.plain import symbol_text
 from derive.notes.settings import Settings
 from derive.notes.standard import many, oriented, standard_symbols
 from derive.notes.symbols import symbol_name
 from derive.notes.syntax import Applied, Differential, Symbol, split_time, walk
-from derive.notes.vocabulary import Vocabulary, cotangent, incoming
+from derive.notes.vocabulary import Vocabulary
 from derive.program import Program
 from derive.tensor import Tensor, join
 
@@ -46,18 +50,26 @@ def vocabularies(document: Document, settings: Settings) -> Iterator[Vocabulary]
     if settings.cell:
         yield _bound(parsed, settings, CELLS[settings.cell])
         return
-    yield _inferred(parsed, settings, False)
+    yield _inferred(parsed, settings)
+    if numbers := [name for name in _undefined(parsed).used if _undefined(parsed).is_number(name)]:
+        with suppress(NotesError):
+            said = f"{', '.join(map(symbol_text, numbers))} {'is a vector' if len(numbers) == 1 else 'are vectors'}"
+            yield replace(_inferred(parsed, settings, numbers=False), sentence=said)
     if any(name[:1].islower() for name in _parameters(parsed)):
         with suppress(NotesError):
-            yield replace(_inferred(parsed, settings, True), sentence="small letters multiply entry by entry")
+            yield replace(_inferred(parsed, settings, entrywise=True), sentence="small letters multiply entry by entry")
     for sentence, kinds in _kinds(parsed):
         known = replace(parsed, functions={**parsed.functions, **kinds})
         with suppress(NotesError):
-            yield replace(_inferred(known, settings, False), sentence=sentence)
+            yield replace(_inferred(known, settings), sentence=sentence)
+
+
+def _undefined(parsed: Parsed) -> Roles:
+    return Roles(tuple(forward_equations(parsed.claims, ())))
 
 
 def _parameters(parsed: Parsed) -> tuple[str, ...]:
-    roles = Roles(tuple(forward_equations(parsed.claims, ())))
+    roles = _undefined(parsed)
     return tuple(name for name in roles.used if roles.is_matrix(name))
 
 
@@ -131,10 +143,10 @@ def _timed(bound: Mapping[str, str], cell: Program) -> dict[str, str]:
     return {**found, **bound}
 
 
-def _inferred(parsed: Parsed, settings: Settings, entrywise: bool) -> Vocabulary:
+def _inferred(parsed: Parsed, settings: Settings, entrywise: bool = False, numbers: bool = True) -> Vocabulary:
     """The vocabulary of notes whose own forward equations are the cell."""
     cotangents = [name for name, target in parsed.bound.items() if target.startswith("d")]
-    found = forward_equations(parsed.claims, cotangents)
+    found = with_held_inputs(with_names(forward_equations(parsed.claims, cotangents)))
     slices = blocks(found, parsed.claims)
     forward = in_order(with_slices(found, slices))
     if not forward:
@@ -142,7 +154,7 @@ def _inferred(parsed: Parsed, settings: Settings, entrywise: bool) -> Vocabulary
     check_complete(Roles(forward), parsed.unread)
     batch = parsed.batch if settings.batch is None else settings.batch
     inferred = infer_cell(
-        forward, "notes", batch, settings.columns, parsed.functions, entrywise, _differentiated(parsed)
+        forward, "notes", batch, settings.columns, parsed.functions, entrywise, numbers, _differentiated(parsed)
     )
     parts = {name: inferred.symbols[whole].parts[number] for name, (whole, number) in slices.items()}
     known = {**inferred.symbols, **parts, **{f"{name}_t": part for name, part in parts.items()}}

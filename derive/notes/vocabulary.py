@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, lru_cache, partial
 
-from sympy import Add, Expr, Function
+from sympy import Expr, Function
 
-from derive.calculus import COTANGENT, SEED, vjp
+from derive.calculus import SEED, vjp
 from derive.equality import Ground
 from derive.index import Dim, Entry
-from derive.notes.glossary import adjoint_of, cotangent_names, is_loss
+from derive.notes.derived import arriving, cotangent, is_in, is_seed, marked, one_step_on, shared
+from derive.notes.glossary import adjoint_of, cotangent_names
 from derive.notes.interpretation import NET, Interpretation
 from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
+from derive.notes.shift import mentions_next
+from derive.notes.style import Style, style_of
 from derive.notes.symbols import Grammar
-from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, symbol_below, walk
 from derive.program import Program
 from derive.tensor import Tensor
-from derive.unroll import NEXT, backward_through_time
+from derive.unroll import backward_through_time, shares
 
+_LATER = ("_next", "_rec", "_recurrent", "_fut", "_future", "_later", "_time")
 _BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of what reaches a quantity from outside of the step; ``later`` if it comes from the next one."""
+
+    of: str
+    later: bool
 
 
 @dataclass(frozen=True)
@@ -57,20 +68,20 @@ class Vocabulary:
 
     @cached_property
     def ground(self) -> Ground:
-        return Ground(vjp(self.cell), self.proving)
+        return _ground(self.cell, self.proving, vjp)
 
     @cached_property
     def ground_ahead(self) -> Ground:
-        return Ground(backward_through_time(self.cell), self.proving)
+        return _ground(self.cell, self.proving, backward_through_time)
 
     @cached_property
     def ground_ahead_indirect(self) -> Ground:
         """Two steps, of which the loss reads the states of the second alone."""
-        return Ground(backward_through_time(self.cell, direct=False), self.proving)
+        return _ground(self.cell, self.proving, _indirectly)
 
     @cached_property
     def ground_at_the_end(self) -> Ground:
-        return Ground(vjp(self.cell, outputs=self.cell.outputs), self.proving)
+        return _ground(self.cell, self.proving, _at_the_end)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -106,20 +117,8 @@ class Vocabulary:
         return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
     @cached_property
-    def cotangent_form(self) -> str:
-        """How cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``."""
-        forms: Counter[str] = Counter()
-        for claim in self.claims:
-            for node in (*walk(claim.left), *walk(claim.right)):
-                if isinstance(node, Quotient) and is_loss(node.numerator):
-                    start, end = node.numerator.span
-                    forms[rf"\frac{{{claim.text[start:end]}}}{{\partial {{}}}}"] += 1
-                elif isinstance(node, Differential) and isinstance(node.of, Symbol):
-                    text = claim.text[node.span[0] : node.of.span[0]]
-                    sign = text.strip() + ("" if text.strip() == "d" else " ")
-                    forms[r"\nabla_{{}} L" if text.startswith("\\nabla") else sign + "{}"] += 1
-        forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
-        return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
+    def style(self) -> Style:
+        return style_of(self.claims, self.grammar)
 
     @cached_property
     def undifferentiated(self) -> frozenset[str]:
@@ -151,7 +150,8 @@ class Vocabulary:
         """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
         for claim in self.claims:
             terms = getattr(claim.right, "terms", (claim.right,) if self.summed else ())
-            if any(isinstance(term, Quotient) and is_step_loss(term) for term in terms):
+            parts = walk(claim.right) if mentions_next(claim.right) else terms
+            if any(isinstance(part, Quotient) and is_step_loss(part) for part in parts):
                 whole = claim.left
                 if not (isinstance(whole, Quotient) and is_step_loss(whole)):
                     return True
@@ -168,24 +168,33 @@ class Vocabulary:
         return (
             self.through_time
             or self.direct_losses
-            or (bool(self.upstream) and any(name.endswith("_next") for name in self.names))
+            or any(source.later for source in self.sources.values())
+            or (bool(self.sources) and any(name.endswith("_next") for name in self.names))
         )
 
     @cached_property
-    def upstream(self) -> Mapping[str, Tensor]:
-        """Undeclared terms of a state's cotangent and that state: Δ in δh = Δ + …, what comes from the loss."""
-        found: dict[str, Tensor] = {}
+    def sources(self) -> Mapping[str, Source]:
+        """Undeclared terms of a state's cotangent: Δ in δh = Δ + …, of two the one from the loss and the other one.
+
+        Of more it cannot be told what they are.
+        """
+        found: dict[str, Source] = {}
         for claim in self.claims:
             of = self._received(claim.left)
-            if of is None:
-                continue
-            for term in getattr(claim.right, "terms", (claim.right,)):
-                symbol = term.of if isinstance(term, Differential) else term
-                if isinstance(symbol, Symbol) and self._is_unknown(symbol.name):
-                    found[symbol.name] = of
+            terms = getattr(claim.right, "terms", (claim.right,)) if of else ()
+            names = [name for term in terms if (name := symbol_below(term)) and self._is_unknown(name)]
+            later = [name for name in names if self._is_later(name)] or names[1:]
+            if of and len(names) <= 2 and len(later) <= 1:
+                found |= {name: Source(of, name in later) for name in names}
         return found
 
-    def _received(self, node: Node) -> Tensor | None:
+    def _is_later(self, name: str) -> bool:
+        """Whether a term is said to come from the next step: by a label, or because another equation passes it on."""
+        base = split_time(name)[0]
+        lefts = {symbol_below(claim.left) for claim in self.claims}
+        return base.endswith(_LATER) or bool(lefts & {f"{base}_t-1", f"{base}_prev"})
+
+    def _received(self, node: Node) -> str | None:
         """The quantity whose cotangent a left side is, if some of that comes from outside of the step."""
         match node:
             case Differential(of=Symbol(name=name)) | Quotient(denominator=Differential(of=Symbol(name=name))):
@@ -196,7 +205,8 @@ class Vocabulary:
             case _:
                 return None
         tensor = self.symbols.get(quantity or "")
-        return tensor if tensor is not None and _marked(tensor, SEED, self.ground.program) is not None else None
+        received = tensor is not None and marked(tensor, SEED, self.ground.program) is not None
+        return quantity if received else None
 
     def _is_unknown(self, name: str) -> bool:
         base, time = split_time(name)
@@ -207,24 +217,29 @@ class Vocabulary:
     def reader(self, interpretation: Interpretation) -> Reader:
         """The reader under an interpretation, with one that knows step t + 1 and one for the last step beside it."""
         ahead = self._ahead(interpretation) if self.two_sources else None
+        share = cache(partial(self._share, interpretation)) if ahead and interpretation.direct else None
         last = self._at_the_end(interpretation) if any(name.endswith("_T") for name in self.names) else None
-        return replace(self._now(interpretation), ahead=ahead, last=last)
+        return replace(self._now(interpretation), ahead=ahead, share=share, last=last)
 
     def _at_the_end(self, how: Interpretation) -> Reader:
         """The reader of the last step, which no later one reaches."""
         symbols = {f"{name.removesuffix('_t')}_T": t for name, t in self.symbols.items() if name.endswith("_t")}
         ground = self.ground_at_the_end
         reader = self._plain(ground, {**self.symbols, **symbols}, how)
-        seeds = {name: _marked(tensor, SEED, ground.program) for name, tensor in self.upstream.items()}
+        seeds = {name: marked(self.symbols[one.of], SEED, ground.program) for name, one in self.sources.items()}
         return self._with_cotangents(reader, seeds, how)
 
     def _now(self, how: Interpretation) -> Reader:
         program = self.ground.program
         reader = self._plain(self.ground, self.symbols, how)
-        seeds = {f"{name}_next": _marked(tensor, SEED, program) for name, tensor in self._timeless()}
+        seeds = {f"{name}_next": marked(tensor, SEED, program) for name, tensor in self._timeless()}
         seeds |= {f"{name}_next": cotangent(self.symbols[name], program) for name in how.total_next}
         if not self.two_sources:
-            seeds |= {name: _marked(tensor, SEED, program) for name, tensor in self.upstream.items()}
+            seeds |= {name: marked(self.symbols[one.of], SEED, program) for name, one in self.sources.items()}
+        passed_on = {split_time(name)[0]: split_time(one.of)[0] for name, one in self.sources.items() if one.later}
+        for name, of in passed_on.items():
+            before = self.symbols.get(f"{of}_t-1")
+            seeds |= dict.fromkeys((f"{name}_t-1", f"{name}_prev"), cotangent(before, program) if before else None)
         return self._with_cotangents(reader, seeds, how)
 
     def _timeless(self) -> Iterator[tuple[str, Tensor]]:
@@ -232,18 +247,30 @@ class Vocabulary:
         yield from ((name, tensor) for name, tensor in self.symbols.items() if split_time(name)[1] is None)
 
     def _ahead(self, how: Interpretation) -> Reader:
-        ground = self.ground_ahead if how.direct else self.ground_ahead_indirect
+        return self._on_two_steps(self.ground_ahead if how.direct else self.ground_ahead_indirect, how)
+
+    def _share(self, how: Interpretation) -> Reader:
+        """The reader of two steps to which a parameter's cotangent is what step t alone gives to it."""
+        ground = _ground(self.cell, self.proving, shares)
+        reader = self._on_two_steps(ground, how)
+        own = {name: shared(tensor, ground.program) for name, tensor in self.symbols.items()}
+        return replace(reader, adjoints={**reader.adjoints, **_present(own)})
+
+    def _on_two_steps(self, ground: Ground, how: Interpretation) -> Reader:
         program = ground.program
         later = {
-            f"{name.removesuffix('_t')}_t+1": _renamed(tensor, program)
+            f"{name.removesuffix('_t')}_t+1": one_step_on(tensor, program)
             for name, tensor in self.symbols.items()
             if name.endswith("_t")
         }
         symbols = {**self.symbols, **_present(later)}
         reader = self._plain(ground, symbols, how)
-        seeds = {f"{name}_next": _arriving(tensor, program) for name, tensor in self._timeless()}
-        seeds |= {n: _marked(t, SEED, program) or _arriving(t, program) for n, t in self.upstream.items()}
-        direct = {name: _marked(tensor, SEED, program) for name, tensor in symbols.items() if self.direct_losses}
+        seeds = {f"{name}_next": arriving(tensor, program) for name, tensor in self._timeless()}
+        for name, source in self.sources.items():
+            of = self.symbols[source.of]
+            direct_one = None if source.later else marked(of, SEED, program)
+            seeds[name] = direct_one or arriving(of, program)
+        direct = {name: marked(tensor, SEED, program) for name, tensor in symbols.items() if self.direct_losses}
         return replace(self._with_cotangents(reader, seeds, how), direct=_present(direct))
 
     def _plain(self, ground: Ground, symbols: Mapping[str, Tensor], how: Interpretation) -> Reader:
@@ -253,7 +280,7 @@ class Vocabulary:
             base = split_time(name)[0]
             if base in how.nets:
                 adjoints[name] = cotangent(argument, ground.program)
-                later = _renamed(argument, ground.program)
+                later = one_step_on(argument, ground.program)
                 adjoints[f"{base}_t+1"] = cotangent(later, ground.program) if later else None
         return Reader(
             ground,
@@ -265,7 +292,9 @@ class Vocabulary:
             summed=self.summed,
             grammar=self.grammar,
             familiar=self.familiar,
-            cotangent_form=self.cotangent_form,
+            spelled=self.style.spelled,
+            about=frozenset(below for claim in self.claims if (below := symbol_below(claim.left))),
+            cotangent_form=self.style.cotangent,
         )
 
     def _with_cotangents(self, reader: Reader, seeds: Mapping[str, Tensor | None], how: Interpretation) -> Reader:
@@ -291,10 +320,10 @@ class Vocabulary:
                 found[name] = tensor
             elif of is not None and (of in reader.symbols or of in reader.adjoints):
                 found[name] = reader.cotangent(Symbol((0, 0), of))
-        bound = {name: tensor for name, tensor in self.bound.items() if _is_in(tensor, reader.ground.program)}
+        bound = {name: tensor for name, tensor in self.bound.items() if is_in(tensor, reader.ground.program)}
         if self.two_sources and reader.ground is self.ground:
             # What comes from the loss alone only two steps can tell from what comes from the next one.
-            bound = {name: tensor for name, tensor in bound.items() if not _is_seed(tensor)}
+            bound = {name: tensor for name, tensor in bound.items() if not is_seed(tensor)}
         return replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
 
     def _alias(self, of: str, time: str, reader: Reader) -> Tensor | None:
@@ -302,21 +331,27 @@ class Vocabulary:
         name = of.removeprefix(NET)
         if time in {"_t+1", "_t", ""}:
             tensor = self.arguments.get(name) if of.startswith(NET) else self.symbols.get(name)
-            later = _renamed(tensor, reader.ground.program) if tensor and time == "_t+1" else tensor
+            later = one_step_on(tensor, reader.ground.program) if tensor and time == "_t+1" else tensor
             return cotangent(later, reader.ground.program) if later else None
         return reader.cotangent(Symbol((0, 0), name + time)) if name + time in reader.symbols else None
 
 
+@lru_cache(maxsize=64)
+def _ground(cell: Program, proving: bool, derived: Callable[[Program], Program]) -> Ground:
+    """The ground of a derivation, which all readings of a document share."""
+    return Ground(derived(cell), proving) if not proving else replace(_ground(cell, False, derived), proving=True)
+
+
+def _indirectly(cell: Program) -> Program:
+    return backward_through_time(cell, direct=False)
+
+
+def _at_the_end(cell: Program) -> Program:
+    return vjp(cell, outputs=cell.outputs)
+
+
 def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
-
-
-def _is_seed(tensor: Tensor) -> bool:
-    return any(entry.name.startswith(SEED) for entry in tensor.expr.atoms(Entry))
-
-
-def _is_in(tensor: Tensor, program: Program) -> bool:
-    return all(entry.name in program.arrays for entry in tensor.expr.atoms(Entry))
 
 
 def is_step_loss(quotient: Quotient) -> bool:
@@ -328,58 +363,27 @@ def is_step_loss(quotient: Quotient) -> bool:
     return False
 
 
-def cotangent(tensor: Tensor, program: Program) -> Tensor | None:
-    """The cotangent of a quantity, if the program has it."""
-    return _marked(tensor, COTANGENT, program) or _marked(tensor, SEED, program)
-
-
-def incoming(tensor: Tensor, program: Program) -> Tensor | None:
-    """What reaches a quantity from outside of the step, if anything does."""
-    return _marked(tensor, SEED, program)
-
-
-def _marked(tensor: Tensor, mark: str, program: Program) -> Tensor | None:
-    """A quantity's cotangent, or what reaches it from outside, if the program has it."""
-    return _swapped(tensor, {entry: mark + entry.name for entry in tensor.expr.atoms(Entry)}, program)
-
-
-def _renamed(tensor: Tensor, program: Program) -> Tensor | None:
-    """A quantity one step later, if the program has it."""
-    return _swapped(tensor, {entry: entry.name + NEXT for entry in tensor.expr.atoms(Entry)}, program)
-
-
-def _swapped(tensor: Tensor, names: Mapping[Entry, str], program: Program) -> Tensor | None:
-    """The tensor with other arrays in the place of its own."""
-    if not names or any(name not in program.arrays for name in names.values()):
-        return None
-    swapped = {entry: Entry(name, *entry.indices) for entry, name in names.items()}
-    return Tensor(tensor.expr.xreplace(swapped), tensor.axes)
-
-
-def _arriving(tensor: Tensor, program: Program) -> Tensor | None:
-    """What reaches a quantity from the step after: the terms of its cotangent that mention that step."""
-    entry = tensor.expr
-    equation = program.definitions.get(COTANGENT + entry.name) if isinstance(entry, Entry) else None
-    if equation is None or program.arrays[entry.name].role != "derived":
-        return None
-    terms = Add.make_args(equation.at(entry.indices))
-    later = (term for term in terms if any(part.name.endswith(NEXT) for part in term.atoms(Entry)))
-    return Tensor(Add(*later), tensor.axes)
-
-
 def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Names of cotangents that do not say of what: δ_t, and the a in da that no equation defines."""
+    """Names of cotangents that do not say of what: δ_t, δ^o_t, the a in da, λ_t, that no forward equation defines."""
     reader = vocabulary.reader(Interpretation())
     later = reader.ahead or reader
     known = {*reader.symbols, *later.symbols, *reader.adjoints, *later.adjoints, *reader.functions}
-    bases = (split_time(name)[0] for name in vocabulary.names if name not in known)
+    bases = [split_time(name)[0] for name in vocabulary.names if name not in known or labelled_delta(name)]
     differentiated = {split_time(name)[0] for name in vocabulary.names if name not in vocabulary.undifferentiated}
+    about = {split_time(c.left.name)[0] for c in vocabulary.claims if isinstance(c.left, Symbol)}
     return tuple(
         dict.fromkeys(
             base
             for base in bases
-            if (base.startswith(_BARE_LETTERS) or base in differentiated)
+            if (base.startswith(_BARE_LETTERS) or base in differentiated or base in about)
+            and base not in vocabulary.named
             and base.partition("_")[0] not in LOSSES
             and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)
         )
     )
+
+
+def labelled_delta(name: str) -> bool:
+    """Whether a symbol is δ^o_t, which some take for the cotangent of o and others for that of its argument."""
+    base, time = split_time(name)
+    return base.startswith("\\delta_") and time is not None

@@ -135,5 +135,5 @@ def _goes_back(card: Card, edge: Edge, program: Program) -> bool:
 def _blocks(edge: Edge, program: Program) -> set[int]:
     """The blocks of a stack that an equation uses."""
     equation = program.definitions.get(edge.head)
-    used = entries(equation.value) if equation else []
+    used = entries(equation.value) if equation else ()
     return {int(i) for entry in used if entry.name == edge.tail for i in entry.indices if i.is_number}

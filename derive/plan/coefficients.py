@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from itertools import combinations
 
-from sympy import Add, Expr, KroneckerDelta, Mul, S, expand
+from sympy import Add, Expr, Mul, S, expand
 
 from derive.calculus import COTANGENT
-from derive.index import Entry, Sigma
+from derive.index import Entry, KroneckerDelta, Sigma
 from derive.program import Array, Equation, Program
 
 LINEAR = {"cotangent", "tangent"}  # the roles of what derived equations are linear in

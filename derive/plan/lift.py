@@ -6,15 +6,21 @@ forward and backward pass share has a name, so that it can be kept on the tape.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
-from sympy import Expr, Function, KroneckerDelta, Mul
+from sympy import Add, Expr, Function, Mul
 
-from derive.index import Entry, Index, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Sigma
 from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
 from derive.tensor import Size
+
+Meaning: TypeAlias = tuple[tuple[Size, ...], Expr]
+"""A shape, and an expression of its standing indices."""
 
 
 def lift(program: Program) -> Program:
@@ -23,10 +29,11 @@ def lift(program: Program) -> Program:
 
 
 def lift_sums(program: Program) -> Program:
-    """Every Σ that is not a term of its equation becomes an equation of its own, and so does every Σ in a Σ."""
+    """Every Σ becomes an equation of its own that is not a term of one equation alone, and so does every Σ in a Σ."""
     simple = replace(program, equations=tuple(replace(e, value=factored(e.value)) for e in program.equations))
     while True:
-        lifted = _rewrite(simple, lambda expr: isinstance(expr, Sigma) or _is_sum_of_products(expr), _nested_parts)
+        parts = partial(_nested_parts, shared=_shared_sums(simple), program=simple)
+        lifted = _rewrite(simple, lambda expr: isinstance(expr, Sigma) or _is_sum_of_products(expr), parts)
         if len(lifted.equations) == len(simple.equations):
             return lifted
         # What is lifted may have sums inside of its own.
@@ -79,33 +86,59 @@ def _is_sum_of_products(expr: Expr) -> bool:
     return bool(expr.is_Add and expr.has(Sigma))
 
 
-def _nested_parts(equation: Equation) -> list[Expr]:
+def _sum_terms(equation: Equation) -> list[Expr]:
+    """The Σ that are terms of an equation, or terms but for a number."""
+    return [f for term in Add.make_args(equation.value) for f in _plain_factors(term) if isinstance(f, Sigma)]
+
+
+def _plain_factors(term: Expr) -> list[Expr]:
+    """The factors of a term but for numbers, where there is just one."""
+    factors = [f for f in Mul.make_args(term) if not f.is_number]
+    return factors if len(factors) == 1 else []
+
+
+def _shared_sums(program: Program) -> set[Meaning]:
+    """The sums that are terms of more than one equation."""
+    counts = Counter(
+        meaning
+        for equation in program.equations
+        for meaning in {_meaning(one, equation, program) for one in _sum_terms(equation)}
+    )
+    return {meaning for meaning, count in counts.items() if count > 1}
+
+
+def _nested_parts(equation: Equation, shared: set[Meaning], program: Program) -> list[Expr]:
     """The parts of a right side in which a Σ would be nested: its terms' factors, its functions' arguments."""
     parts: list[Expr] = []
     for term in equation.value.as_ordered_terms() if equation.value.is_Add else [equation.value]:
-        factors = [f for f in Mul.make_args(term) if not f.is_number]
         # A Σ, and −Σ, is a term, with parts of its own; anything else with a Σ beside it is not.
-        alone = len(factors) == 1 and isinstance(factors[0], Sigma)
-        parts += Mul.make_args(factors[0].body) if alone else factors
+        alone = next((f for f in _plain_factors(term) if isinstance(f, Sigma)), None)
+        if alone is None:
+            parts += [f for f in Mul.make_args(term) if not f.is_number]
+        elif _meaning(alone, equation, program) in shared:
+            parts.append(alone)
+        else:
+            parts += Mul.make_args(alone.body)
     return parts
 
 
 def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]) -> Program:
     equations: list[Equation] = []
-    known: dict[tuple[tuple[Size, ...], Expr], str] = {}
+    known: dict[Meaning, str] = {}
     for equation in program.equations:
         found: list[Expr] = []
         for part in parts(equation):
             _collect(part, wanted, found)
         for expr in found:
-            if expr == equation.value:
-                continue
-            lifted = _equation_for(expr, equation, program, {e.name for e in equations})
+            meaning = _meaning(expr, equation, program)
             # What is there already, under its own name or that of another part, is not computed again.
-            name = known.setdefault((lifted.array.sizes, lifted.value), lifted.name)
-            if name == lifted.name:
-                equations.append(lifted)
-            equation = replace(equation, value=equation.value.xreplace({expr: _entry(name, expr, equation, program)}))
+            if meaning not in known:
+                if expr == equation.value:
+                    continue
+                equations.append(_equation_for(expr, meaning, equation, program, {e.name for e in equations}))
+                known[meaning] = equations[-1].name
+            entry = Entry(known[meaning], *(index for group in _groups(expr, equation, program) for index in group))
+            equation = replace(equation, value=equation.value.xreplace({expr: entry}))
         equations.append(equation)
         known.setdefault((equation.array.sizes, equation.value), equation.name)
     return replace(program, equations=tuple(equations))
@@ -123,7 +156,7 @@ def _collect(expr: Expr, wanted: Callable[[Expr], bool], found: list[Expr]) -> N
         _collect(part, wanted, found)
 
 
-def _equation_for(expr: Expr, user: Equation, program: Program, taken: set[str]) -> Equation:
+def _equation_for(expr: Expr, meaning: Meaning, user: Equation, program: Program, taken: set[str]) -> Equation:
     """An equation for a part of another's right side, named after what it is: tanh_c, h_sum."""
     if isinstance(expr, Function) and isinstance(expr.args[0], Entry):
         entry = expr.args[0]
@@ -135,14 +168,16 @@ def _equation_for(expr: Expr, user: Equation, program: Program, taken: set[str])
     while name in taken | set(program.arrays):
         count += 1
         name = f"{stem}_{count}"
+    sizes, value = meaning
+    return Equation(Array(name, sizes), value)
+
+
+def _meaning(expr: Expr, user: Equation, program: Program) -> Meaning:
+    """What a part of a right side is, whatever its indices are called there."""
     groups = _groups(expr, user, program)
-    array = Array(name, tuple(_size(group, program) for group in groups))
+    array = Array("", tuple(_size(group, program) for group in groups))
     standing = dict(zip((i for g in groups for i in g), array.indices, strict=True))
-    return Equation(array, tidy(expr.xreplace(standing), array.indices))
-
-
-def _entry(name: str, expr: Expr, user: Equation, program: Program) -> Entry:
-    return Entry(name, *(index for group in _groups(expr, user, program) for index in group))
+    return array.sizes, tidy(expr.xreplace(standing), array.indices)
 
 
 def _groups(expr: Expr, user: Equation, program: Program) -> tuple[Group, ...]:

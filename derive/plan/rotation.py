@@ -7,7 +7,7 @@ step t. At the last step there is nothing to sum, and after the first step the s
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Add, Expr, S
@@ -78,16 +78,19 @@ def _cotangent(state: Array, following: str, plan: Schedule) -> Handed:
     return Handed(array, replace(array, name=SEED + following), given)
 
 
-def rotate(equations: Iterable[Equation], crossings: Sequence[Handed], wanted: Container[str]) -> Rotation:
+def rotate(
+    equations: Iterable[Equation], crossings: Sequence[Handed], wanted: Container[str], timed: Callable[[str], bool]
+) -> Rotation:
     """A loop as turns.
 
     Args:
         equations: one step.
         crossings: what it hands on.
         wanted: which of this is a result after the last step.
+        timed: whether an array has a value for every step.
     """
     body = name_sums(equations)
-    arrivals = tuple(_arrival(one, body) for one in crossings)
+    arrivals = tuple(_arrival(one, body, timed) for one in crossings)
     late = {total.name for one in arrivals for total in one.late}
     produced = {one.name for one in body}
     after = dict.fromkeys(
@@ -100,17 +103,22 @@ def rotate(equations: Iterable[Equation], crossings: Sequence[Handed], wanted: C
     return Rotation(turn, arrivals, tuple(after), tuple(rest))
 
 
-def _arrival(one: Handed, body: Sequence[Equation | Sum]) -> Arrival:
+def _arrival(one: Handed, body: Sequence[Equation | Sum], timed: Callable[[str], bool]) -> Arrival:
     equation = next(other for other in body if other.name == one.result.name)
     assert isinstance(equation, Equation)
-    late = tuple(other for other in body if isinstance(other, Sum) and _is_late(other, equation, body))
+    late = tuple(other for other in body if isinstance(other, Sum) and _is_late(other, equation, body, timed))
     rest = equation.value - _total(late)
     return Arrival(one.result, one.seed, one.given, late, rest != S.Zero or one.given is None)
 
 
-def _is_late(one: Sum, equation: Equation, body: Iterable[Equation | Sum]) -> bool:
-    """Whether a sum over what the loop computes is a term of an equation and serves nothing else."""
+def _is_late(one: Sum, equation: Equation, body: Iterable[Equation | Sum], timed: Callable[[str], bool]) -> bool:
+    """Whether a sum over what the loop computes is a term of an equation and serves nothing else.
+
+    What else it reads has to be the same at all steps, or it would be read a step too early.
+    """
     produced = {other.name for other in body if isinstance(other, Equation)}
+    if any(timed(e.name) for e in reads(one) if e.name not in produced):
+        return False
     if _entry(one.array) not in Add.make_args(equation.value):
         return False
     inner = {entry.name for entry in reads(one)} & produced

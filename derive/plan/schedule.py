@@ -16,7 +16,7 @@ from sympy import Add
 
 from derive.calculus import COTANGENT, vjp
 from derive.errors import CellError
-from derive.index import Entry, Sigma
+from derive.index import Entry, Sigma, entries
 from derive.plan.coefficients import split_coefficients
 from derive.plan.lift import lift, lift_backward
 from derive.program import Array, Equation, Program
@@ -88,6 +88,7 @@ def batch_of(cell: Program) -> str:
 
 
 @lru_cache
+@lru_cache  # NumPy and CUDA are printed from the same plan
 def schedule(cell: Program) -> Schedule:
     """Plan a cell.
 
@@ -99,7 +100,6 @@ def schedule(cell: Program) -> Schedule:
     step = vjp(named)
     forward, backward = lift_backward(step, len(named.equations))
     named, step = replace(named, equations=forward), replace(step, equations=(*forward, *backward))
-    hoisted, loop, after = _forward(named)
     carried = {COTANGENT + state.name for state in cell.having("state")}
     needed = ancestors(carried, backward)
     inside = tuple(e for e in backward if e.name in needed)
@@ -107,6 +107,11 @@ def schedule(cell: Program) -> Schedule:
     # What the loop folded away is still there for those that come after it, for all t at once.
     outside = ancestors(step.outputs, tuple(e for e in backward if e.name not in {r.name for r in recurrence}))
     deferred = tuple(e for e in backward if e.name in outside - {r.name for r in recurrence})
+    # What neither a result nor the backward pass needs is not computed.
+    following = {state.next for state in cell.having("state") if state.next}
+    read = names_in((*coefficients, *recurrence, *deferred))
+    used = ancestors({*cell.outputs, *following, *read}, named.equations)
+    hoisted, loop, after = (tuple(e for e in phase if e.name in used) for phase in _forward(named))
     return Schedule(cell, step, hoisted, loop, after, coefficients, recurrence, deferred)
 
 
@@ -144,7 +149,7 @@ def descendants(names: Iterable[str], equations: Iterable[Equation]) -> set[str]
     reached = set(names)
     found = set()
     for equation in equations:
-        if any(entry.name in reached for entry in equation.value.atoms(Entry)):
+        if any(entry.name in reached for entry in entries(equation.value)):
             reached.add(equation.name)
             found.add(equation.name)
     return found
@@ -155,10 +160,10 @@ def ancestors(names: Iterable[str], equations: Iterable[Equation]) -> set[str]:
     needed = set(names)
     for equation in reversed(tuple(equations)):
         if equation.name in needed:
-            needed |= {entry.name for entry in equation.value.atoms(Entry)}
+            needed |= {entry.name for entry in entries(equation.value)}
     return needed
 
 
 def names_in(equations: Iterable[Equation]) -> set[str]:
     """The arrays that right sides mention."""
-    return {entry.name for equation in equations for entry in equation.value.atoms(Entry)}
+    return {entry.name for equation in equations for entry in entries(equation.value)}

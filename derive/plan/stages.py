@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr, Integer
+from sympy import Integer
 
-from derive.index import Entry, Index
+from derive.index import Entry, Index, entries
 from derive.plan.sums import Sum, block_index, points
 from derive.program import Array, Equation
 
@@ -61,17 +61,23 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
             (levels[e.name] + (0 if same_point(e, one, produced) else 1) for e in reads(one) if e.name in levels),
             default=0,
         )
-    for one in equations:
+    for one in reversed(equations):
         if isinstance(one, Sum):
-            users = [levels[user.name] for user in equations if one.name in {entry.name for entry in reads(user)}]
+            users = [
+                levels[user.name] - (0 if same_point(entry, user, produced) else 1)
+                for user in equations
+                for entry in reads(user)
+                if entry.name == one.name
+            ]
             levels[one.name] = max(levels[one.name], min(users, default=0))
     return levels
 
 
-def reads(one: Equation | Sum) -> list[Entry]:
+def reads(one: Equation | Sum) -> tuple[Entry, ...]:
     """The entries on the right side, in a stable order."""
-    parts: list[Expr] = [part.body for part in one.all] if isinstance(one, Sum) else [one.value]
-    return sorted({entry for part in parts for entry in part.atoms(Entry)}, key=str)
+    if isinstance(one, Sum) and one.more:
+        return tuple(dict.fromkeys(entry for part in one.all for entry in entries(part.body)))
+    return entries(one.body if isinstance(one, Sum) else one.value)
 
 
 def same_point(entry: Entry, user: Equation | Sum, produced: Mapping[str, Equation | Sum]) -> bool:

@@ -12,10 +12,15 @@ def check_steps(plan: Schedule) -> None:
     """The steps of all sequences are rows of one long batch; nothing else may run along it.
 
     Raises:
-        CellError: for an array with the batch dimension anywhere but in front, a sum over it, a result that is
-            no equation or the same at all steps.
+        CellError: for an array with two stacked axes, or with the batch dimension anywhere but in front, a sum over
+            it, a result that is no equation or the same at all steps.
     """
     where = f"cell {plan.cell.name}"
+    for array in plan.arrays.values():
+        if sum(isinstance(size, Stack) for size in array.sizes) > 1:
+            raise CellError(
+                f"{where}, array {array.name}: of its axes {array.tensor.shape} one can have blocks, not two"
+            )
     for parameter in plan.cell.having("parameter"):
         if _along(parameter, plan.batch):
             raise CellError(

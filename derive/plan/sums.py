@@ -60,12 +60,14 @@ def name_sums(equations: Iterable[Equation]) -> list[Equation | Sum]:
     result: list[Equation | Sum] = []
     for equation in equations:
         uses: dict[Expr, Expr] = {}
+        own = 0
         for total in _outermost(equation.value):
             outside, body = _factored(total)
-            array = _array(equation, body, f"sum_{equation.name}{_number(equation.name, known.values())}")
+            array = _array(equation, body, f"sum_{equation.name}{_number(own)}")
             renamed = tidy(Sigma(body, *total.indices), array.indices)
             key = (array.indices, renamed)
             if key not in known:
+                own += 1
                 known[key] = Sum(array, renamed.body, renamed.indices)
                 result.append(known[key])
             uses[total] = outside * Entry(known[key].name, *known[key].array.indices)
@@ -94,9 +96,9 @@ def _array(equation: Equation, body: Expr, name: str) -> Array:
     return Array(name, tuple(s.dim if isinstance(s, Stack) else s for s in equation.array.sizes))
 
 
-def _number(name: str, sums: Iterable[Sum]) -> str:
-    count = sum(one.name.startswith(f"sum_{name}") for one in sums)
-    return f"_{count + 1}" if count else ""
+def _number(before: int) -> str:
+    """What tells a second sum of an equation from the first, and from those of an equation whose name ends so."""
+    return f"__{before + 1}" if before else ""
 
 
 def in_parts(sums: Sequence[Equation | Sum], batch: str) -> list[Equation | Sum]:

@@ -10,13 +10,13 @@ tangents beside it. Both read the tape and repeat none of the forward pass.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from sympy import Add, Expr, KroneckerDelta
+from sympy import Add, Expr
 
 from derive.calculus import SEED, default_outputs, jvp
-from derive.index import Entry, Sigma
+from derive.index import Entry, KroneckerDelta, Sigma
 from derive.plan.coefficients import gathered
 from derive.plan.schedule import Schedule, ancestors, descendants, names_in
 from derive.program import Equation, Program
@@ -94,7 +94,7 @@ class Tangents:
         return frozenset(own & names_in(self.downward.equations))
 
 
-@lru_cache
+@lru_cache  # NumPy and CUDA are printed from the same plan
 def tangents(plan: Schedule) -> Tangents:
     """The sweeps for the tangents of a plan's forward and backward pass."""
     cell, step = plan.cell, plan.step
@@ -113,6 +113,7 @@ def tangents(plan: Schedule) -> Tangents:
     down += [Carry(carry.arrives + mark, carry.leaves + mark) for carry in down]
     optional = frozenset(a.name for a in program.having("tangent")) - {carry.arrives for carry in (*up, *down)}
     moving = [gathered(e, program, optional) for e in program.equations[len(step.equations) :]]
+    program = replace(program, equations=(*step.equations, *moving))
     upward = [*forward, *(e for e in moving if e.name in moved)]
     downward = [*step.equations, *(e for e in moving if e.name not in moved)]
     moved_results = [name + mark for name in results]

@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from sympy import Expr, factor_terms
+from sympy import Add, Expr, factor_terms
 
 from derive.calculus import vjp
 from derive.cells import CELLS
 from derive.equality import Ground, Method
 from derive.errors import HandgradError, NotesError
 from derive.functions import FUNCTIONS
-from derive.index import Entry, Joined
+from derive.index import Entry, Joined, Stack
 from derive.matrix import form_of, natural_groups
 from derive.notes import Notes, Statement
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.places import place, view
 from derive.notes.plain import plain
-from derive.notes.shift import mentions_next, one_step_later
 from derive.notes.standard import many
 from derive.notes.symbols import Grammar, symbol_name
-from derive.notes.syntax import Claim, Quotient, Symbol, split_time, walk
-from derive.notes.vocabulary import is_step_loss
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, walk
 from derive.program import Program
 from derive.show import Names, form_text, latex_name, latex_style
 from derive.tensor import Tensor
 from derive.verify.compose import Composition, compose
 from derive.verify.counterexample import Counterexample, counterexample
-from derive.verify.judge import (
-    Judgement,
-    bare,
-    coefficient,
-    definition,
-    judge,
-    per_step,
-    target,
-)
+from derive.verify.horizon import placed, settled
+from derive.verify.judge import Judgement, Kind, bare, coefficient, definition, judge
 from derive.verify.repair import repair
 from derive.verify.spelling import spelled_by
 
@@ -55,6 +47,8 @@ class Verdict:
         correction: the corrected claim in the notes' own LaTeX.
         gives, uses: the array or block that it is about, and those that its right side mentions.
         states: all that it is about, if its left side is made of several.
+        kind: what kind of claim it is.
+        unmended: whether it is wrong, and no single edit mends it; ``misfit`` if already its shapes fit in no way.
     """
 
     statement: Statement
@@ -71,6 +65,9 @@ class Verdict:
     gives: str | None = None
     uses: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
+    kind: Kind | None = None
+    unmended: bool = False
+    misfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,29 +157,18 @@ def judge_statement(
     return _verdict(statement, reader)[0]
 
 
-def holds(claim: Claim, reader: Reader) -> bool | None:
-    """Whether a claim holds, looking ahead to the next step where it does.
-
-    Raises:
-        NotesError: if it is not understood.
-    """
-    placed = _placed(claim)
-    return judge(placed, _looking_far_enough(placed, reader)).holds
-
-
 def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Verdict, Reader]:
     claim = parse_claim(statement.written, reader.grammar)
     if statement.defines:
         reader = replace(reader, defined={**reader.defined, statement.defines: reader.meanings(claim.right)[0]})
     text = f"{plain(claim.left)} = {plain(claim.right)}"
-    claim = _placed(claim)
-    reader, kept = _looking_far_enough(claim, reader), reader
-    written = judge(claim, reader)
+    claim, kept = placed(claim), reader
+    reader, written = settled(claim, reader)
     meant = parse_claim(statement.reading, reader.grammar) if statement.reading else claim
     read = judge(meant, reader) if statement.reading else written
-    difference, correction, example = None, None, None
+    difference, correction, example, edit = None, None, None, None
     if written.holds is False:
-        edit = repair(claim, reader)
+        edit = repair(claim, reader, _terms(written, reader))
         difference = edit.sentence if edit else _without_edit(written, reader)
         correction = edit.text if edit else _derived(claim, written, reader)
         example = counterexample(written, reader)
@@ -199,54 +185,28 @@ def _understood(statement: Statement, reader: Reader, start: float) -> tuple[Ver
         remarks=written.remarks,
         seconds=perf_counter() - start,
         gives=next(iter(_mentioned(written.due)), None) if isinstance(written.due.expr, Entry) else None,
-        uses=_mentioned(written.stated) if written.stated else frozenset(),
+        uses=_mentioned(written.stated) if written.stated else _named(claim.right, reader),
         states=_mentioned(written.due) if written.kind in {"forward", "cotangent"} else frozenset(),
+        kind=written.kind,
+        unmended=written.holds is False and edit is None,
+        misfit=written.holds is False and edit is None and not written.fits,
     )
     return verdict, kept
-
-
-def _placed(claim: Claim) -> Claim:
-    """The claim, one step later if it tells the loss of step t − 1 apart: then it is on all that reaches that step."""
-    parts = (part for side in (claim.left, claim.right) for part in walk(side) if isinstance(part, Quotient))
-    losses = {split_time(part.numerator.of.name)[1] for part in parts if is_step_loss(part)}  # type: ignore[attr-defined]
-    if -1 not in losses:
-        return claim
-    return replace(claim, left=one_step_later(claim.left), right=one_step_later(claim.right))
-
-
-def _looking_far_enough(claim: Claim, reader: Reader) -> Reader:
-    """The reader that knows step t + 1, or the last one, for a claim that mentions it; a gradient is one step's."""
-    if reader.last and any(name.endswith("_T") for name in symbol_names(claim)):
-        return reader.last
-    if reader.ahead is None or not _beyond(claim, reader):
-        return reader
-    try:
-        kind, _, due = target(claim, reader.ahead)
-    except NotesError:  # it is reported when the claim is judged
-        return reader.ahead
-    return reader if per_step(claim, kind, due, reader.ahead) is not claim else reader.ahead
-
-
-def _beyond(claim: Claim, reader: Reader) -> bool:
-    """Whether a claim mentions the next step, or what only a reader that knows it can tell."""
-    if mentions_next(claim.left) or mentions_next(claim.right):
-        return True
-    ahead = reader.ahead or reader
-    further = {*ahead.symbols, *ahead.adjoints} - {*reader.symbols, *reader.adjoints, *reader.defined}
-    step_losses = any(
-        isinstance(part, Quotient) and is_step_loss(part) for side in (claim.left, claim.right) for part in walk(side)
-    )
-    return bool(symbol_names(claim) & further) or (step_losses and bool(ahead.direct))
-
-
-def symbol_names(claim: Claim) -> set[str]:
-    """Every symbol of a claim."""
-    return {part.name for side in (claim.left, claim.right) for part in walk(side) if isinstance(part, Symbol)}
 
 
 def _mentioned(tensor: Tensor) -> frozenset[str]:
     """The arrays in an expression, a block with its number: ``da[2]``."""
     return frozenset(place(entry) for entry in tensor.expr.atoms(Entry))
+
+
+def _named(node: Node, reader: Reader) -> frozenset[str]:
+    """The arrays that the symbols of a formula stand for which as a whole has no meaning."""
+    found: set[str] = set()
+    for part in walk(node):
+        if isinstance(part, Symbol | Differential | Quotient):
+            with suppress(HandgradError):
+                found |= _mentioned(reader.meanings(part)[0])
+    return frozenset(found)
 
 
 def _without_edit(judgement: Judgement, reader: Reader) -> str:
@@ -271,6 +231,17 @@ def _right_side(judgement: Judgement, reader: Reader) -> str:
         return form_text(form_of(expr, natural_groups(expr, program), program), latex_style(names))
     tensor = judgement.due if judgement.kind in {"update", "identity"} else definition(judgement.due, judgement.ground)
     return _tensor_text(_spelled_out(tensor, judgement, reader), program, names)
+
+
+def _terms(judgement: Judgement, reader: Reader) -> tuple[str, ...]:
+    """The terms of the derived right side in LaTeX, if it is a sum in one piece."""
+    if judgement.kind in {"rule", "jacobian", "update", "identity"}:
+        return ()
+    tensor = _spelled_out(definition(judgement.due, judgement.ground), judgement, reader)
+    if any(isinstance(axis.size, Joined | Stack) for axis in tensor.axes):
+        return ()
+    names, program = spelled_by(reader), judgement.ground.program
+    return tuple(_tensor_text(Tensor(term, tensor.axes), program, names) for term in Add.make_args(tensor.expr))
 
 
 def _tensor_text(tensor: Tensor, program: Program, names: Names) -> str:

@@ -43,7 +43,8 @@ def counterexample(judgement: Judgement, reader: Reader) -> Counterexample | Non
         values = ground.values(REAL, sizes, seed=7)
         written, derived = (_value(side, values, sizes) for side in (judgement.stated, _common(judgement)))
         if written.shape != derived.shape or not np.allclose(written, derived):
-            sides = (judgement.stated, definition(judgement.due, ground))
+            due = judgement.due if judgement.kind == "update" else definition(judgement.due, ground)
+            sides = (judgement.stated, due)
             named = {name: tensor for side in sides for name, tensor in _mentioned(side.expr, judgement)}
             inputs = {_symbol(name, reader, judgement): _plain(_value(named[name], values, sizes)) for name in named}
             return Counterexample(inputs, _plain(written), _plain(derived))

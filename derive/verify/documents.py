@@ -16,9 +16,14 @@ from derive.notes import Statement
 from derive.notes.document import Document, Passage
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
+from derive.notes.plain import symbol_text
 from derive.notes.settings import checked
-from derive.verify.check import Verdict, holds, judge_statement, not_understood
-from derive.verify.readings import choose_reading
+from derive.notes.syntax import split_time
+from derive.verify.check import Verdict, judge_statement, not_understood
+from derive.verify.horizon import holds, symbol_names
+from derive.verify.readings import Reading, choose_reading
+
+_TELLING = {"cotangent", "jacobian", "identity"}  # kinds of equations that hold only if their symbols are read right
 
 Finding = Literal["holds", "holds_under_reading", "wrong", "not_understood", "undecided"]
 
@@ -73,7 +78,7 @@ def examine(document: Document, progress: Callable[[Statement], None] = lambda _
         found = tuple(Found(v, passage.line, ()) for v, passage in zip(lost, document.passages, strict=True))
         return Examination(found, None)
     verdicts = tuple(judge_statement(statement, reading.reader, progress) for statement in statements)
-    verdicts = _with_swaps(verdicts, reading.reader)
+    verdicts = _doubted(_with_swaps(verdicts, reading.reader), reading)
     findings = []
     for passage, verdict in zip(document.passages, verdicts, strict=True):
         under = reading.sentence if reading.sentence and not _text_holds(passage.latex, reading.plainest) else None
@@ -109,6 +114,32 @@ def _with_swaps(verdicts: Sequence[Verdict], reader: Reader) -> tuple[Verdict, .
                 said = f"its right side and that of {found[partner].statement.id} are swapped"
                 found[k] = replace(found[k], difference=said, correction=text)
     return tuple(found)
+
+
+def _doubted(verdicts: Sequence[Verdict], reading: Reading) -> tuple[Verdict, ...]:
+    """The verdicts, not understood where a symbol may be at fault rather than what is said.
+
+    An equation that no single edit mends is wrong only if its symbols were guessed right: if each stands in another
+    equation that is true of more than the reading itself.
+    """
+    sure = {name for one in verdicts if one.holds_as_written and one.kind in _TELLING for name in _bases(one, reading)}
+    found = []
+    for one in verdicts:
+        own = _bases(one, reading) if one.unmended else frozenset()
+        doubtful = own - sure if one.misfit else (own & reading.guessed) - sure
+        if one.unmended and doubtful and one.kind in _TELLING:
+            symbols = ", ".join(sorted(map(symbol_text, doubtful)))
+            reason = f"it cannot be told what {symbols} stands for ({one.difference})"
+            one = not_understood(one.statement, NotesError(reason), one.seconds)
+        found.append(one)
+    return tuple(found)
+
+
+def _bases(verdict: Verdict, reading: Reading) -> frozenset[str]:
+    """The symbols of an equation, without their times."""
+    claim = parse_claim(verdict.statement.written, reading.reader.grammar)
+    functions = reading.reader.functions
+    return frozenset(split_time(name)[0] for name in symbol_names(claim) if name not in functions)
 
 
 def _inherits(verdict: Verdict, verdicts: Iterable[Verdict]) -> tuple[str, ...]:

@@ -9,15 +9,16 @@ from typing import Literal
 
 from sympy import Expr, S
 
-from derive.calculus import COTANGENT
+from derive.calculus import COTANGENT, SEED
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import is_opaque
 from derive.index import Entry
+from derive.notes.derived import marked
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
-from derive.notes.shift import has_time, mentions_next, one_step_earlier
+from derive.notes.shift import has_time, mentions_next, mentions_previous, one_step_earlier
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -25,6 +26,7 @@ from derive.notes.syntax import (
     Differential,
     Negative,
     Node,
+    Product,
     Quotient,
     Shaped,
     Sum,
@@ -34,10 +36,12 @@ from derive.notes.syntax import (
     children,
     rebuilt,
     split_time,
+    symbol_below,
     walk,
 )
 from derive.program import Array, Program
 from derive.tensor import Tensor, elementwise, shape_text
+from derive.unroll import SHARE
 from derive.verify.update import update_due
 
 _PASSED_ON = "it is read as what is passed on to the step before"
@@ -55,6 +59,7 @@ class Judgement:
         stated: the meaning of the right side that holds, or the first one.
         shapes: complaints about shapes; with any the claim fails, whatever its entries.
         remarks: harmless peculiarities, e.g. (4H, 1) for (4H,).
+        fits: whether the right side has a shape at all, and it is the one that is due.
     """
 
     kind: Kind
@@ -65,6 +70,7 @@ class Judgement:
     ground: Ground
     shapes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    fits: bool = True
 
 
 def bare(node: Node) -> Node:
@@ -83,7 +89,9 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
         claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
     kind, reader, due = target(claim, reader)
-    passed_on = passed_to_the_step_before(claim.left, due, reader)
+    added_to = _added_to(claim, reader)
+    reader, due = added_to or (reader, due)
+    passed_on = None if added_to else passed_to_the_step_before(claim.left, due, reader)
     due = passed_on or due
     if kind == "cotangent" and from_outside(due, reader) and not has_upstream(claim.right, reader):
         raise NotesError("what comes from the loss is given to the cell, there is nothing to derive it from")
@@ -95,7 +103,7 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     try:
         meanings = reader.meanings(claim.right)
     except ShapeError as error:
-        return Judgement(kind, False, "exact", due, None, reader.ground, (str(error), *complaints), remarks)
+        return Judgement(kind, False, "exact", due, None, reader.ground, (str(error), *complaints), remarks, False)
     outcome = Judgement(kind, False, "exact", due, meanings[0], reader.ground, complaints, remarks)
     undecided = None
     for stated in meanings:
@@ -105,20 +113,35 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
         if decision.equal is None:
             undecided = replace(outcome, holds=None, method="none", stated=stated)
     if not any(_fits(due, stated) for stated in meanings) and kind != "jacobian":
-        return replace(outcome, shapes=(mismatch(due, meanings[0]), *complaints))
+        return replace(outcome, shapes=(mismatch(due, meanings[0]), *complaints), fits=False)
     return undecided or outcome
+
+
+def _added_to(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
+    """For a loop's dc = dc + …, a reader of the right side, where dc is what reaches c from outside, and all of dc."""
+    left = bare(claim.left)
+    name = symbol_below(left) if isinstance(left, Differential) else None
+    if name is None or name not in reader.symbols or not isinstance(claim.right, Sum) or left not in claim.right.terms:
+        return None
+    program = reader.ground.program
+    whole, outside = (marked(reader.symbols[name], mark, program) for mark in (COTANGENT, SEED))
+    return (replace(reader, adjoints={**reader.adjoints, name: outside}), whole) if whole and outside else None
 
 
 def defines_loss(left: Node, reader: Reader) -> bool:
     """Whether an equation defines the loss."""
-    return isinstance(left, Symbol) and reader.is_loss(Differential(left.span, left))
+    unknown = isinstance(left, Symbol) and left.name not in reader.symbols
+    return unknown and reader.is_loss(Differential(left.span, left))
 
 
 def passed_to_the_step_before(left: Node, due: Tensor, reader: Reader) -> Tensor | None:
     """The cotangent of h_prev for a loop's assignment to dh_next, of which the step itself only knows the old value."""
     match left:
         case Differential(of=Symbol(name=name)) if name.endswith("_next") and from_outside(due, reader):
-            before = f"{split_time(name)[0]}_prev"
+            base = split_time(name)[0]
+            before = f"{base}_prev"
+            if {before, f"{base}_t-1"} & reader.about:  # that has an equation of its own
+                return None
             return reader.cotangent(Symbol(left.span, before)) if before in reader.symbols else None
     return None
 
@@ -130,18 +153,29 @@ def from_outside(due: Tensor, reader: Reader) -> bool:
 
 
 def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
-    """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}."""
-    if not _is_gradient(kind, due, reader):
+    """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}.
+
+    A reader that knows step t + 1 itself reads it as it stands.
+    """
+    if not is_gradient(kind, due, reader):
         return claim
     right = _without_sums(claim.right, reader)
-    return replace(claim, right=one_step_earlier(right) if mentions_next(right) else right)
+    return replace(claim, right=_shifted(right) if reader.ahead else right)
+
+
+def _shifted(node: Node) -> Node:
+    """The terms of a sum over the steps that mention step t + 1, one step earlier."""
+    if isinstance(node, Sum | Negative):
+        return rebuilt(node, _shifted)
+    return one_step_earlier(node) if mentions_next(node) else node
 
 
 def _without_sums(node: Node, reader: Reader) -> Node:
     """The formula with its sums over the steps left out where it is linear in them."""
     if isinstance(node, SumOver) and sums_over_time(node, reader):
         return node.body
-    if isinstance(node, Sum | Negative | Transpose | SumOver):
+    constant = isinstance(node, Product) and sum(map(has_time, node.factors)) == 1
+    if isinstance(node, Sum | Negative | Transpose | SumOver) or constant:
         return rebuilt(node, lambda child: _without_sums(child, reader))
     return node
 
@@ -153,18 +187,42 @@ def sums_over_time(node: Node, reader: Reader) -> bool:
 
 def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str, ...]:
     """A complaint if a parameter's gradient lacks the sum over the steps that the notes write elsewhere."""
-    if not reader.summed or not _is_gradient(kind, due, reader) or has_time(claim.left):
+    if not is_gradient(kind, due, reader):
         return ()
-    summed = any(sums_over_time(node, reader) for node in walk(claim.right))
-    whole = any(has_time(node) for node in walk(claim.right)) and not summed
-    return ("the sum over t is missing",) if whole else ()
+    sums = [node for node in walk(claim.right) if isinstance(node, SumOver) and sums_over_time(node, reader)]
+    if any(_is_of_all_steps(part, reader) for node in sums for part in walk(node.body)):
+        return ("the sum over t is of what is of all steps already",)
+    if reader.ahead and any(map(_begins_late, sums)):
+        return ("the sum over t leaves out the first step",)
+    whole = reader.summed and not has_time(claim.left) and any(has_time(node) for node in walk(claim.right))
+    return ("the sum over t is missing",) if whole and not sums else ()
 
 
-def _is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
+def _begins_late(total: SumOver) -> bool:
+    """Whether a sum over the steps is of something at t + 1 alone, and does not begin at 0.
+
+    With a factor at step t it may: of the first step's share nothing is left where the state before it is 0.
+    """
+    terms = total.body.terms if isinstance(total.body, Sum) else (total.body,)
+    later = (term for term in terms if mentions_next(term) and not mentions_previous(term))
+    return total.first != "0" and any(not mentions_previous(one_step_earlier(term)) for term in later)
+
+
+def is_gradient(kind: Kind, due: Tensor, reader: Reader) -> bool:
     """Whether a claim is on a parameter's cotangent."""
-    parameters = {COTANGENT + array.name for array in reader.ground.program.having("parameter")}
+    names = {array.name for array in reader.ground.program.having("parameter")}
+    parameters = {COTANGENT + name + own for name in names for own in ("", SHARE)}
     entries = due.expr.atoms(Entry)
     return kind == "cotangent" and bool(entries) and all(entry.name in parameters for entry in entries)
+
+
+def _is_of_all_steps(node: Node, reader: Reader) -> bool:
+    """Whether a formula is the whole gradient of a parameter."""
+    of = node.of if isinstance(node, Differential) else None
+    try:
+        return isinstance(of, Symbol) and is_gradient("cotangent", reader.cotangent(of), reader)
+    except NotesError:
+        return False
 
 
 def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:

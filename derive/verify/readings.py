@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from derive.notes.settings import Settings
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, split_time, walk
 from derive.notes.vocabularies import vocabularies
 from derive.notes.vocabulary import Vocabulary, bare_cotangents
-from derive.verify.check import holds, symbol_names
+from derive.verify.horizon import holds, symbol_names
 
 Change = Callable[[Interpretation], Interpretation]
 Judge = Callable[[Interpretation], tuple[bool, ...]]
@@ -25,11 +26,16 @@ Judge = Callable[[Interpretation], tuple[bool, ...]]
 
 @dataclass(frozen=True)
 class Reading:
-    """The reader under which most of a document's equations hold, how it reads, and the plainest one."""
+    """The reader under which most of a document's equations hold, how it reads, and the plainest one.
+
+    Attributes:
+        guessed: symbols whose meaning is told by nothing but the equations that hold with it, without their times.
+    """
 
     reader: Reader
     sentence: str | None
     plainest: Reader
+    guessed: frozenset[str]
 
 
 def choose_reading(document: Document, settings: Settings) -> Reading:
@@ -38,19 +44,25 @@ def choose_reading(document: Document, settings: Settings) -> Reading:
     Raises:
         HandgradError: if there is no cell to read it against.
     """
-    candidates: list[tuple[int, Reader, str | None]] = []
+    candidates: list[tuple[int, Reader, str | None, frozenset[str]]] = []
     first: Reader | None = None
     for vocabulary in vocabularies(document, settings):
         how, held = best(vocabulary, partial(_judged, replace(vocabulary, proving=False), {}))
         sentences = [vocabulary.sentence] if vocabulary.sentence else []
         sentences += how.sentences(defined_symbols(vocabulary))
         first = first or replace(vocabulary, proving=False).reader(Interpretation())
-        candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None))
+        candidates.append((held, vocabulary.reader(how), "; ".join(sentences) or None, _guessed(vocabulary, how)))
         if held == len(vocabulary.claims):
             break
     assert first is not None  # the first vocabulary is always there, or an error has said why not
-    _, reader, sentence = max(candidates, key=lambda one: one[0])
-    return Reading(reader, sentence, first)
+    _, reader, sentence, guessed = max(candidates, key=lambda one: one[0])
+    return Reading(reader, sentence, first, guessed)
+
+
+def _guessed(vocabulary: Vocabulary, how: Interpretation) -> frozenset[str]:
+    """Names of cotangents that do not say of what, what comes from outside, and gates' differentials."""
+    names = {*(name for name, _ in how.aliases), *vocabulary.sources, *how.nets}
+    return frozenset(split_time(name)[0] for name in names)
 
 
 def _judged(vocabulary: Vocabulary, known: dict[Any, bool], how: Interpretation) -> tuple[bool, ...]:
@@ -97,7 +109,24 @@ def best(vocabulary: Vocabulary, judge: Judge) -> tuple[Interpretation, int]:
                 now = judge(candidate)
                 if sum(now) > sum(held) and _explains(vocabulary, candidate.nets ^ chosen.nets, now):
                     chosen, held = candidate, now
-    return chosen, sum(held)
+    likely = _by_analogy(vocabulary, chosen)
+    return max((likely, sum(judge(likely))), (chosen, sum(held)), key=lambda one: one[1])
+
+
+def _by_analogy(vocabulary: Vocabulary, how: Interpretation) -> Interpretation:
+    """Names of cotangents that no equation explains, because the one for them is wrong: as others of their letter.
+
+    A differential of what is no quantity, the a_o in da_o, is otherwise taken for that of what o is a function of.
+    """
+    gates, known = _gates(vocabulary), dict(how.aliases)
+    for base in bare_cotangents(vocabulary):
+        letter = base.rpartition("_")[0]
+        others = {of.startswith(NET) for name, of in known.items() if name.rpartition("_")[0] == letter}
+        named = [name for name in gates if _is_labelled_by(base, name)]
+        is_net = others == {True} or (not others and base not in vocabulary.undifferentiated and bool(letter))
+        if base not in known and len(named) == 1 and is_net:
+            how = _with_alias(base, NET + named[0], how)
+    return how
 
 
 def _explains(vocabulary: Vocabulary, gates: frozenset[str], held: tuple[bool, ...]) -> bool:
@@ -128,8 +157,18 @@ def _aliases(vocabulary: Vocabulary) -> Iterator[Change]:
     """A cotangent that does not say of what may be that of any quantity of the step, or of a function's argument."""
     quantities = dict.fromkeys(split_time(name)[0] for name in vocabulary.symbols if _is_of_the_step(name, vocabulary))
     for base in bare_cotangents(vocabulary):
-        for of in (*(NET + name for name in _gates(vocabulary)), *quantities):
+        named = [name for name in quantities if _is_labelled_by(base, name)]
+        for of in (NET + name for name in _gates(vocabulary) if not named or name in named):
             yield partial(_with_alias, base, of)
+        for of in named or quantities:
+            yield partial(_with_alias, base, of)
+
+
+def _is_labelled_by(base: str, quantity: str) -> bool:
+    """Whether a name of a cotangent says of what by its label: δ^c of c or c̃, da_o of o."""
+    letter, _, label = base.rpartition("_")
+    plain = re.sub(r"\\(?:tilde|bar|hat|dot)\{(.*?)\}", r"\1", quantity)
+    return bool(letter) and label in {plain, plain.rpartition("_")[2]}
 
 
 def _with_alias(base: str, of: str, now: Interpretation) -> Interpretation:

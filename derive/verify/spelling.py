@@ -16,7 +16,7 @@ def spelled_by(reader: Reader) -> Names:
         number = f"[{array.labels.index(label)}]" if array and label else ""
         if known := reader.spellings.get(name + number):
             mark, symbol = known
-            return reader.cotangent_latex(symbol_latex(symbol)) if mark else symbol_latex(symbol)
+            return reader.cotangent_latex(reader.symbol_latex(symbol)) if mark else reader.symbol_latex(symbol)
         if array and array.role == "cotangent" and not name.startswith(SEED):
             return reader.cotangent_latex(names(name.removeprefix(COTANGENT), label))
         if label and name in reader.spellings:

@@ -57,8 +57,9 @@ def _is_rate(node: Node, reader: Reader) -> bool:
 def _with_scalars(reader: Reader, rates: list[Node], name: str) -> Reader:
     """The reader with the rate's symbols as numbers, and the new and old parameter by its plain name."""
     scalars = sorted({part.name for rate in rates for part in walk(rate) if isinstance(part, Symbol)})
-    arrays = {symbol: Array(f"{identifier(symbol)}_rate", (), "parameter") for symbol in scalars}
     program = reader.ground.program
+    free = {symbol: identifier(symbol) + "_rate" * (identifier(symbol) in program.arrays) for symbol in scalars}
+    arrays = {symbol: Array(name, (), "parameter") for symbol, name in free.items()}
     ground = replace(reader.ground, program=replace(program, inputs=(*program.inputs, *arrays.values())))
     own = reader.symbols[name]
     # A bias that stands for every column is updated as the vector that it is.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from derive.emit.cuda.addresses import count_text
+from derive.emit.cuda.kernels import Kernel
+from derive.emit.cuda.launches import extent_of
 from derive.emit.cuda.memory import Memory, Place
 from derive.emit.cuda.phases import BEFORE, Phase
 from derive.emit.cuda.sweeps import SWEPT, Downward, Upward
 from derive.emit.layout import Buffer, sizes_text
-from derive.index import Stack
 from derive.plan.sums import PARTS
 from derive.program import Array
 
@@ -31,11 +31,23 @@ def forward_buffers(memory: Memory, owner: str) -> list[Buffer]:
     return list(found.values())
 
 
-def backward_buffers(memory: Memory) -> list[Buffer]:
-    """The memory of the backward pass beside its results."""
+def backward_buffers(memory: Memory, kernels: Iterable[Kernel]) -> list[Buffer]:
+    """The memory of the backward pass, of these kernels, beside its results."""
+    parts = _parts(kernels, memory.batch)
     stored = [array for array in _stored(memory, memory.phases.backward) if array.name in memory.backward]
     places = [memory.place(array.name) for array in stored]
-    return [_buffer(place, memory.phases.plan.batch) for place in places if place.owner.startswith("buffers.")]
+    return [_buffer(place, parts.get(place.pointer)) for place in places if place.owner.startswith("buffers.")]
+
+
+def _parts(kernels: Iterable[Kernel], batch: str) -> dict[str, str]:
+    """Into how many parts the sums are cut that kernels form, by the pointer to them."""
+    return {
+        place.pointer: f'_parts(T * {batch}, "{one.name}", {extent_of(one, batch)})'
+        for one in kernels
+        if one.in_parts
+        for place in one.pointers
+        if PARTS in place.array.sizes
+    }
 
 
 def moved_buffers(upward: Upward) -> tuple[list[Buffer], list[Buffer]]:
@@ -43,18 +55,19 @@ def moved_buffers(upward: Upward) -> tuple[list[Buffer], list[Buffer]]:
     found: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
     for name in (*(carry.leaves for carry in upward.sweep.carries), *_names(upward)):
         place, stem = upward.place(name), name.removesuffix(BEFORE)
-        made = _buffer(place, upward.batch)
+        made = _buffer(place)
         if place.offset:
             made = replace(made, comment=f"{stem}[t + 1] is that of step t")
         found[stem in upward.shared - upward.lasting].setdefault(stem, made)
     return list(found[False].values()), list(found[True].values())
 
 
-def swept_buffers(downward: Downward) -> list[Buffer]:
-    """The memory of the downward sweep beside its results."""
+def swept_buffers(downward: Downward, kernels: Iterable[Kernel]) -> list[Buffer]:
+    """The memory of the downward sweep, of these kernels, beside its results."""
+    parts = _parts(kernels, downward.batch)
     handed = [one.result.name for one in downward.rotation.arrivals if one.result.name in downward.in_memory]
     places = [downward.place(name) for name in (*handed, *_names(downward))]
-    own = [_buffer(place, downward.batch) for place in places if place.owner.startswith(f"{SWEPT}.")]
+    own = [_buffer(place, parts.get(place.pointer)) for place in places if place.owner.startswith(f"{SWEPT}.")]
     return list({one.name: one for one in own}.values())
 
 
@@ -71,12 +84,11 @@ def _stored(memory: Memory, phases: Iterable[Phase]) -> Iterator[Array]:
             yield from (array for array in stage.produced if array.name in memory.phases.in_memory)
 
 
-def _buffer(place: Place, batch: str = "") -> Buffer:
+def _buffer(place: Place, parts: str | None = None) -> Buffer:
     name, array = place.owner.partition(".")[2], place.array
     sizes = sizes_text(array).split(", ") if array.sizes else []
-    if PARTS in array.sizes:
-        points = count_text(s.dim if isinstance(s, Stack) else s for s in array.sizes[1:])
-        sizes[0] = f"_parts(T * {batch}, {points})"
+    if parts is not None:
+        sizes[0] = parts
     if place.offset:
         return Buffer(name, ", ".join(["T + 1", *sizes]), f"{name}[0] is {name}0, {name}[t + 1] that of step t")
     sizes = ["T", *sizes] if place.timed else sizes

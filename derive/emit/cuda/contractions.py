@@ -37,6 +37,7 @@ class Product:
         left_along, right_along: whether neighbours along k are neighbours in memory.
         depth: how far k runs.
         added: whether it is added to the product before it.
+        first: how many sums of the same kernel come before its first.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Product:
     right_along: bool
     depth: str
     added: bool
+    first: int = 0
 
 
 def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fetch, added: bool) -> Product:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 from textwrap import wrap
 
 from sympy import Mul
@@ -15,7 +16,7 @@ from derive.emit.cuda.contractions import BLOCK, DEPTH, Fetch, Product, operand,
 from derive.emit.cuda.expressions import scalar
 from derive.emit.cuda.memory import Located, Place
 from derive.emit.cuda.names import spelled
-from derive.emit.cuda.order import ENDED, SOURCE, Ends, ended_line, source_place
+from derive.emit.cuda.order import ENDED, SOURCE, Ends, ended_text, source_place
 from derive.emit.cuda.phases import Phase
 from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
@@ -50,14 +51,15 @@ class Kernel:
     """What the template prints for a stage, and what the host has to know to launch it.
 
     Attributes:
-        kind: ``tiled``, ``totals`` or ``pointwise``.
+        kind: ``tiled``, ``sliced``, ``totals`` or ``pointwise``.
         parameters: the lines of the parameter list.
         codes: their types, as ``struct`` spells them.
         pointers: the places whose addresses are the first arguments.
         sizes: the other arguments, as the kernel names them.
-        extent: how many points there are: rows and columns of a tiled kernel, else all together.
+        extent: how many points there are: rows and columns of a kernel with products, else all together.
         at: statements that find the point of a thread.
         inside: the condition that there is such a point.
+        ahead: statements of what is known before the sums are; only of a sliced kernel.
     """
 
     name: str
@@ -73,7 +75,13 @@ class Kernel:
     totals: tuple[Total, ...]
     at: tuple[str, ...]
     inside: str
+    ahead: tuple[str, ...]
     blocks: tuple[Block, ...]
+
+    @property
+    def formed(self) -> tuple[Product, ...]:
+        """The products by the sums that they form: of those that are added up the first."""
+        return tuple(one for one in self.products if not one.added)
 
 
 def kernel(name: str, stage: Stage, phase: Phase, memory: Located, comments: Comments) -> Kernel:
@@ -98,34 +106,41 @@ class _Builder:
         self.ends = Ends(self.phase)
         found = {one.name: operands(one) for one in self.stage.sums}
         self.tiled = {name for name, split in found.items() if split is not None}
-        kind = "tiled" if self.tiled else "totals" if self.stage.parts else "pointwise"
         products = [
             product(part, split, self._bound(part), arrays, self._fetcher(part), added=position > 0)
             for one in self.stage.sums
             for position, part in enumerate(one.all)
             if (split := operands(part)) is not None
         ]
+        sums = [one.groups for one in products if not one.added]
+        tile = tile_for(sums, self.phase.every_step) if products else None
+        self.kind = "totals" if self.stage.parts else "pointwise"
+        if tile is not None:
+            self.kind = "sliced" if tile.sliced else "tiled"
+        firsts = accumulate((0 if one.added else one.groups for one in products), initial=0)
+        products = [replace(one, first=first) for one, first in zip(products, firsts, strict=False)]
         self.variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
-        totals = [self._total(one) for one in self.stage.sums] if kind == "totals" else []
+        totals = [self._total(one) for one in self.stage.sums] if self.kind == "totals" else []
         self.totalled = {one.name for one in totals}
         blocks = tuple(block for block in self._blocks() if block.lines)
-        at, inside, extent = self._point(kind)
-        sizes = tuple(self._sizes([*at, inside, *_texts(blocks, products, totals)]))
+        at, inside, extent = self._point()
+        sizes = tuple(self._sizes([*at, inside, *_texts(blocks, products, totals), *self.loads.values()]))
         parameters = self._parameters(sizes)
         return Kernel(
             name=self.name,
-            kind=kind,
+            kind=self.kind,
             parameters=lines(parameters),
             codes="P" * len(self.places) + "".join("i" if size == LAST_STEP else "q" for size in sizes),
             pointers=tuple(self.places.values()),
             sizes=sizes,
             extent=extent,
             in_parts=self.stage.parts,
-            tile=tile_for([p.groups for p in products if not p.added], self.phase.every_step) if products else None,
+            tile=tile,
             products=tuple(products),
             totals=tuple(totals),
             at=at,
             inside=inside,
+            ahead=tuple(self._ahead()),
             blocks=blocks,
         )
 
@@ -153,13 +168,14 @@ class _Builder:
         factors = [factor.name for factor in Mul.make_args(one.body) if isinstance(factor, Entry)]
         return sorted(name for name in factors if self.memory.place(name).optional)
 
-    def _point(self, kind: str) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    def _point(self) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
         """(statements that find it, the condition that it is one, how many there are)."""
         domain = self.stage.domain
         sizes = {index: self._size(index) for index in domain}
-        if kind == "tiled":
+        if self.tiled:
             row, column = domain
-            here = f"const Index {variable(row)} = Tile::row(own_row), {variable(column)} = Tile::column(own_column);"
+            places = f"{variable(row)} = Tile::row(rank, own_row), {variable(column)} = Tile::column(rank, own_column)"
+            here = f"const Index {places};"
             inside = f"{variable(row)} < {sizes[row]} && {variable(column)} < {sizes[column]}"
             return (here,), inside, (sizes[row], sizes[column])
         count = " * ".join(sizes.values()) or "1"
@@ -215,12 +231,19 @@ class _Builder:
         self.local = {one.name for one in self.stage.sums}
         statements = [block for one in self.stage.equations for block in self._equation(one)]
         stored = [line for one in self.stage.sums if PARTS in one.array.sizes for line in self._store_sum(one)]
-        batch = self.stage.domain[0] if self.stage.domain else None
-        yield Block((), (ended_line(batch),) if batch is not None and SOURCE in self.places else ())
-        yield Block((), tuple(f"const Real {name} = {text};" for name, text in self.loads.items()))
+        if self.kind != "sliced":
+            yield Block((), tuple(self._ahead()))
         yield Block((), tuple(loops))
         yield from statements
         yield Block((), tuple(stored))
+
+    def _ahead(self) -> Iterator[str]:
+        """Statements of what is known before the sums are; in a sliced kernel threads without a point run them too."""
+        sliced = self.kind == "sliced"
+        if SOURCE in self.places:
+            yield f"const bool {ENDED} = {'inside && ' if sliced else ''}{ended_text(self.stage.domain[0])};"
+        for name, text in self.loads.items():
+            yield f"const Real {name} = {f'inside ? {text} : Real(0)' if sliced else text};"
 
     def _equation(self, equation: Equation) -> Iterator[Block]:
         """The statements of an equation under its comments, block by block where it is stacked."""
@@ -270,9 +293,9 @@ class _Builder:
 
     def _ready(self, name: str, block: int | None) -> str | None:
         """This thread's entry of a sum that all threads of its block have formed together."""
-        if name in self.tiled:
+        if name in self.tiled and self.kind == "tiled":
             return f"{name}[{block or 0}][own_row][own_column]"
-        return f"{name}[{block or 0}]" if name in self.totalled else None
+        return f"{name}[{block or 0}]" if name in self.tiled | self.totalled else None
 
     def _loaded(self, name: str, text: str) -> str:
         """The variable that an entry in memory is loaded to; of an array that is read transposed too, a second one."""

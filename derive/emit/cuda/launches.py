@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive.emit.cuda.kernels import LAST_STEP, Kernel, lines
-from derive.emit.cuda.tiles import COLUMN_THREADS
 from derive.plan.sums import PARTS
 
 
@@ -28,11 +27,15 @@ class Launch:
 
     @property
     def threads(self) -> str:
-        """The threads of a block."""
+        """The threads of a block, or of each of its slices."""
         tile = self.kernel.tile
         if tile:
-            return f"({COLUMN_THREADS}, {tile.row_threads}, 1)"
-        return "(32, 8, 1)" if self.kernel.kind == "totals" else "(256, 1, 1)"
+            return f"({tile.column_threads}, {tile.row_threads})"
+        return "(32, 8)" if self.kernel.kind == "totals" else "(256, 1)"
+
+    @property
+    def sliced(self) -> bool:
+        return self.kernel.kind == "sliced"
 
     @property
     def points(self) -> str:
@@ -49,9 +52,15 @@ def launch(kernel: Kernel, step: str | None, batch: str) -> Launch:
     addresses = [place.at(step) for place in kernel.pointers]
     values = {"rows": f"T * {batch}", LAST_STEP: "t == T - 1", str(PARTS): parts}
     arguments = [*addresses, *(values.get(size, size) for size in kernel.sizes)]
-    extent = [" * ".join(values.get(word, word) for word in text.split(" * ")) for text in kernel.extent]
-    geometry = ", ".join([*extent, f"parts={parts}"] if kernel.in_parts else extent)
+    extent = extent_of(kernel, batch)
+    geometry = f"{extent}, parts={parts}" if kernel.in_parts else extent
     return Launch(kernel, geometry, lines(arguments))
+
+
+def extent_of(kernel: Kernel, batch: str) -> str:
+    """How many points a kernel has, as the host spells it."""
+    values = {"rows": f"T * {batch}", str(PARTS): _parts(kernel)}
+    return ", ".join(" * ".join(values.get(word, word) for word in text.split(" * ")) for text in kernel.extent)
 
 
 def _parts(kernel: Kernel) -> str:

@@ -111,13 +111,13 @@ class Memory:
             return Place(name, array, name, timed)
         if name in storage.previous:
             return Place(name, array, f"tape.{storage.previous[name]}", timed=True)
-        if name in storage.states:
-            return Place(name, array, f"tape.{name}", timed=True, offset=1)
+        stem = name.removesuffix(BEFORE)
+        if stem in storage.states:
+            return Place(stem, array, f"tape.{stem}", timed=True, offset=1)
         if name in storage.gate_of:
             buffer, block = storage.gate_of[name]
             stack = next(a.stack for a in storage.activations.values() if name in a.names)
             return Place(buffer, stack, f"tape.{buffer}", timed=True, block=block)
-        stem = name.removesuffix(BEFORE)
         if stem in storage.activations:
             buffer = storage.gates_buffer(stem)
             return Place(buffer, array, f"tape.{buffer}", timed=True)

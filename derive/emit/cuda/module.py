@@ -25,6 +25,7 @@ from derive.emit.signature import (
 )
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
+from derive.plan.steps import check_steps
 from derive.plan.tangents import tangents
 from derive.program import Program
 
@@ -41,6 +42,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     derived = with_backward(cell)
     check_names(derived)
     plan = schedule(cell)
+    check_steps(plan)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
     code = {phase.name: phase_code(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
@@ -57,7 +59,7 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
         **code,
         "tape": forward_buffers(memory, "tape"),
         "scratch": forward_buffers(memory, "scratch"),
-        "buffers_": backward_buffers(memory),
+        "buffers_": backward_buffers(memory, backward),
         **_host(cell, memory, [*backward, *second.kernels]),
         **second.texts,
     }

@@ -15,15 +15,17 @@ _CPP_KEYWORDS = """
     void volatile while xor
 """
 _IN_KERNELS = f"""
-    Index Part REAL Real Tile Tiling add_product add_total at block blockDim blockIdx column_sums ended fabs gridDim
-    inside k last_step left_tile log1p own_column own_row part parts power right_tile rows source take_rows threadIdx
+    Index Part Pieces REAL Real SLICES Slice Tile Tiling add_product add_slices add_total at block blockDim blockIdx
+    column_sums ended fabs gridDim inside k keep_sums last_step log1p own own_column own_row part parts pieces point
+    power rank rows slices source take_rows threadIdx
     {" ".join(FUNCTIONS)}
 """
 _IN_HOST = """
-    Any T arguments array buffers cache calls counts driver dtype given gpu gradients keep lengths memory moved np order
-    range reverse scratch second sizes source stream swept tape t workspace
+    Any T allocate arguments array buffers cache calls counts driver dtype given gpu gradients keep lengths memory moved
+    np order range reverse scratch second sizes source stream swept tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
+_INNER = "__"  # in front of the number of a sum
 _BEGINNINGS = ("at_", "sum_")
 
 
@@ -34,7 +36,14 @@ def check_names(derived: Program) -> None:
         # An array's name may be one of C++ or of the kernels, where it is spelled differently then.
         unspoken = name in _RESPELLED and (name in dims or spelled(name) in derived.arrays)
         both = name in derived.arrays and name in dims
-        if name in _IN_HOST.split() or both or unspoken or name.endswith(_ENDINGS) or name.startswith(_BEGINNINGS):
+        if (
+            name in _IN_HOST.split()
+            or both
+            or unspoken
+            or name.endswith(_ENDINGS)
+            or name.startswith(_BEGINNINGS)
+            or _INNER in name
+        ):
             raise CellError(f"cell {derived.name}: generated CUDA needs the name {name!r} itself")
 
 

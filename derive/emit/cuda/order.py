@@ -44,6 +44,6 @@ def source_place(batch: Index) -> Place:
     return Place(SOURCE, Array(SOURCE, (batch.dim,)), SOURCE, timed=True, number="Index")
 
 
-def ended_line(batch: Index) -> str:
+def ended_text(batch: Index) -> str:
     """Whether the sequence of a point has ended; without lengths none has."""
-    return f"const bool {ENDED} = {SOURCE}_ && {SOURCE}_[{variable(batch)}] < 0;"
+    return f"{SOURCE}_ && {SOURCE}_[{variable(batch)}] < 0"

@@ -44,7 +44,9 @@ class Phases:
 
     @cached_property
     def rotation(self) -> Rotation:
-        return rotate(self.plan.recurrence, handed(self.plan), self.plan.step.outputs)
+        arrays = self.plan.arrays
+        wanted = self.plan.step.outputs
+        return rotate(self.plan.recurrence, handed(self.plan), wanted, lambda name: self.plan.timed(arrays[name]))
 
     @cached_property
     def forward(self) -> tuple[Phase, Phase, Phase]:

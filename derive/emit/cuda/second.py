@@ -43,7 +43,7 @@ def second_module(cell: Program, tangents: Tangents, memory: Memory) -> SecondMo
             "second_equations": list(_equations(tangents)),
             "moved": moved,
             "moved_for_second": more,
-            "swept": swept_buffers(downward),
+            "swept": swept_buffers(downward, _kernels(down.values())),
             "upward_bindings": _bindings(cell, _kernels(up.values())),
             "downward_bindings": _bindings(cell, _kernels(down.values())),
             "moved_states": [(c.leaves, _initial(c.leaves, tangents.mark)) for c in tangents.upward.carries],

@@ -128,7 +128,11 @@ class Downward:
     @cached_property
     def rotation(self) -> Rotation:
         crossings = [self._handed(carry) for carry in self.sweep.carries]
-        return rotate(with_begun(self.sweep.loop, self.sweep.begun), crossings, self.sweep.results)
+        equations = with_begun(self.sweep.loop, self.sweep.begun)
+        return rotate(equations, crossings, self.sweep.results, self._timed)
+
+    def _timed(self, name: str) -> bool:
+        return self.tangents.plan.timed(self.tangents.program.arrays[name.removesuffix(BEFORE)])
 
     def _handed(self, carry: Carry) -> Handed:
         arrays = self.tangents.program.arrays

@@ -385,7 +385,8 @@ class _Backward:
         """An array for all t, forward or backward."""
         array = self.plan.arrays[name]
         if name in self.direct:
-            return whole_name(name.removeprefix(SEED))
+            given = whole_name(name.removeprefix(SEED))
+            return f"{given}[{block_slice(array, label)}]" if label else given
         if array.role != "cotangent":
             return self.storage.whole(name, label)
         text = f"{'gradients' if name in self.plan.step.outputs else 'buffers'}.{name}"

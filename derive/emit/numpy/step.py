@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from sympy import Integer
 
 from derive.calculus import speaker
-from derive.emit.layout import Block, stack_of
+from derive.emit.layout import Block, block_axis, stack_of
 from derive.emit.numpy.expressions import expression
 from derive.emit.numpy.lines import words
 from derive.emit.signature import dim_names, numbered, tuple_text, with_backward
-from derive.index import Entry, Stack
+from derive.index import Stack
 from derive.matrix import Form, Group, axes_of, matrix_form
 from derive.plan.lift import lift_calls
 from derive.plan.schedule import names_in
@@ -21,13 +22,15 @@ from derive.program import Array, Equation, Program
 from derive.show import UNICODE, equation_text, form_text
 from derive.tensor import Size
 
+Blocks: TypeAlias = tuple[Block, ...]
+
 
 @dataclass(frozen=True)
 class StepCode:
     """The parts of the generated ``step_forward`` and ``step_backward``."""
 
-    forward: tuple[Block, ...]
-    backward: tuple[Block, ...]
+    forward: Blocks
+    backward: Blocks
     cache: tuple[str, ...]
     cotangents: tuple[str, ...]
 
@@ -41,15 +44,13 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     program = replace(derived, equations=(*named.equations, *backward))
     read = names_in(backward)
     cache = [array.name for array in (*cell.inputs, *(e.array for e in named.equations)) if array.name in read]
-    kept = [program.arrays[name] for name in cache if any(_uses_block(e, name) for e in backward)]
-    unpacked = [Block((), tuple(_split(array, program))) for array in kept]
-    blocks = {array.name for array in cell.inputs if any(_uses_block(e, array.name) for e in named.equations)}
-    given = [Block((), tuple(_split(array, program))) for array in cell.inputs if array.name in blocks]
-    forward_blocks = (*given, *(_forward(e, program, derived) for e in named.equations))
-    backward_blocks = (*unpacked, *(b for e in backward for b in _backward(e, program, derived, numbers)))
+    forward_blocks = [(e.array, (_forward(e, program, derived),)) for e in named.equations]
+    backward_blocks = [(e.array, tuple(_backward(e, program, derived, numbers))) for e in backward]
     return StepCode(
-        forward=(*_dimensions(cell, forward_blocks), *forward_blocks),
-        backward=(*_dimensions(cell, backward_blocks), *backward_blocks),
+        forward=_complete(cell, cell.inputs, forward_blocks),
+        backward=_complete(
+            cell, [*(program.arrays[name] for name in cache), *derived.having("cotangent")], backward_blocks
+        ),
         cache=tuple(cache),
         cotangents=tuple(array.name for array in derived.having("cotangent")),
     )
@@ -58,11 +59,17 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
 _WIDTH = 116
 
 
-def _dimensions(cell: Program, blocks: tuple[Block, ...]) -> Iterator[Block]:
-    """The dimensions that are numbers in some equation."""
-    used = [dim for dim in dim_names(cell) if dim in words(blocks)]
-    if used:
-        yield Block((), tuple(f'{dim} = sizes["{dim}"]' for dim in used))
+def _complete(cell: Program, given: Iterable[Array], computed: Sequence[tuple[Array, tuple[Block, ...]]]) -> Blocks:
+    """The statements with what their names mean: dimensions as numbers, and the blocks of stacked arrays."""
+    used = words(block for _, blocks in computed for block in blocks)
+    dimensions = tuple(f'{dim} = sizes["{dim}"]' for dim in dim_names(cell) if dim in used)
+    unpacked = tuple(line for array in given for line in _split(array, used))
+    found = [Block((), lines) for lines in (dimensions, unpacked) if lines]
+    for array, blocks in computed:
+        found += blocks
+        if len(blocks) == 1 and (lines := tuple(_split(array, used))):
+            found[-1] = replace(found[-1], lines=(*found[-1].lines, *lines))
+    return tuple(found)
 
 
 def _names(name: str, label: str | None) -> str:
@@ -72,9 +79,7 @@ def _names(name: str, label: str | None) -> str:
 def _forward(equation: Equation, program: Program, derived: Program) -> Block:
     shown = derived if equation.name in derived.definitions else program
     text = equation_text(shown.definitions[equation.name], shown, UNICODE)
-    lines = _assigned(equation.name, _whole(equation, program))
-    lines += _split(equation.array, program)
-    return Block((text,), tuple(lines))
+    return Block((text,), tuple(_assigned(equation.name, _whole(equation, program))))
 
 
 def _assigned(name: str, text: str) -> list[str]:
@@ -103,19 +108,12 @@ def _length(size: Size) -> str:
     return str(size) if isinstance(size, Integer) else f'sizes["{size}"]'
 
 
-def _split(array: Array, program: Program) -> list[str]:
-    """The blocks of a stacked array under their own names, where an equation uses one."""
+def _split(array: Array, used: set[str]) -> Iterator[str]:
+    """The blocks of a stacked array under their own names, where one is used."""
     stack = stack_of(array)
-    if stack is None or not any(_uses_block(e, array.name) for e in program.equations):
-        return []
-    axis = next(k for k, size in enumerate(array.sizes) if size == stack)
-    names = ", ".join(f"{array.name}_{label}" for label in stack.labels)
-    return [f"{names} = np.split({array.name}, {len(stack.labels)}, axis={axis})"]
-
-
-def _uses_block(equation: Equation, name: str) -> bool:
-    entries = equation.value.atoms(Entry)
-    return any(e.name == name and any(i.is_number for i in e.indices) for e in entries)
+    if stack is not None and used & {f"{array.name}_{label}" for label in stack.labels}:
+        names = ", ".join(f"{array.name}_{label}" for label in stack.labels)
+        yield f"{names} = np.split({array.name}, {len(stack.labels)}, axis={block_axis(array)})"
 
 
 def _backward(equation: Equation, program: Program, derived: Program, numbers: Mapping[str, str]) -> Iterator[Block]:
@@ -124,8 +122,7 @@ def _backward(equation: Equation, program: Program, derived: Program, numbers: M
     shown = derived.definitions[equation.name]
     if form.op != "stack":
         text = equation_text(shown, derived, UNICODE)
-        lines = [*_assigned(array.name, _whole(equation, program)), *_split(array, program)]
-        yield Block((numbered(text, numbers.get(array.name)),), tuple(lines))
+        yield Block((numbered(text, numbers.get(array.name)),), tuple(_assigned(array.name, _whole(equation, program))))
         return
     names = [f"{array.name}_{label}" for label in array.labels]
     inner = tuple(group[-1:] for group in axes_of(array))

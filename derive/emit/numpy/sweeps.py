@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Literal
 
-from sympy import Add, Expr, Integer, KroneckerDelta
+from sympy import Add, Expr, Integer
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import Block, Buffer, Loop, loop_over, sizes_text
@@ -28,12 +29,14 @@ from derive.emit.numpy.order import (
 from derive.emit.numpy.places import MOVED, SECOND, Places
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
-from derive.index import Entry, Index
+from derive.index import Entry, Index, KroneckerDelta
 from derive.matrix import Form, Group, axes_of, form_of
 from derive.plan.schedule import Schedule
 from derive.plan.tangents import Carry, Sweep, Tangents
 from derive.program import Array, Equation
 from derive.show import UNICODE, Names, equation_text, form_text
+
+WIDTH = 100  # of comments
 
 Groups = tuple[Group, ...]
 Over = Literal["step", "steps", "rows"]
@@ -246,7 +249,8 @@ class _Sweep:
             if label:
                 text = f"{name}_{label} = {form_text(form_of(value, groups, program), UNICODE)}"
             lines = self._sum(equation.array, label, value, groups, compiler, is_late)
-            yield Block((f"{text}, what waits for no other step" if is_early else text,), tuple(lines))
+            comment = f"{text}, what waits for no other step" if is_early else text
+            yield Block(tuple(wrap(comment, WIDTH)), tuple(lines))
 
     def _sum(
         self, array: Array, label: str | None, value: Expr, groups: Groups, compiler: Compiler, begun: bool

@@ -1,0 +1,407 @@
+"""What can be wrong in a claim: single edits of its text, each with its cost and the sentence that says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+
+from derive.errors import HandgradError
+from derive.notes.latex import Parser
+from derive.notes.meaning import Reader
+from derive.notes.places import symbol_latex
+from derive.notes.plain import plain
+from derive.notes.syntax import (
+    Applied,
+    Claim,
+    Concatenation,
+    Differential,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shaped,
+    Span,
+    Sum,
+    SumOver,
+    Symbol,
+    Transpose,
+    children,
+    symbol_below,
+    walk,
+)
+from derive.verify.judge import bare
+from derive.verify.trees import one_minus, plus, times, with_node
+from derive.verify.words import Word, words_of
+
+_SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
+_NO_BRACES = str.maketrans("", "", "{}")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the text and the sentence that says what it puts right; cheaper ones are tried first.
+
+    Attributes:
+        right: gives the right side after it, for the edits of which there are many: it saves parsing them.
+    """
+
+    cost: int
+    text: str
+    sentence: str
+    right: Callable[[], Node] | None = None
+
+
+def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edit]:
+    """Single edits of a claim's text, each with its cost.
+
+    Args:
+        due: the terms that the right side should have, in LaTeX.
+    """
+    words = words_of(reader)
+    yield from _left(claim, words)
+    for node in _parts(claim.right, reader):
+        if not isinstance(node, Shaped):
+            yield from _of_node(claim, node, words)
+        if isinstance(node, Applied):
+            yield from _other_functions(claim.text, node.function, list(reader.functions))
+    if reader.grammar.indices:
+        yield from _in_indices(claim, words, reader)
+    yield from _of_whole(claim, words)
+    yield from _other_terms(claim, due, reader)
+
+
+def _parts(node: Node, reader: Reader) -> Iterator[Node]:
+    """What can be wrong in a formula; ∂L/∂h is one thing."""
+    yield node
+    if not (isinstance(node, Quotient) and reader.is_loss(node.numerator)):
+        for child in children(node):
+            yield from _parts(child, reader)
+
+
+def _replaced(text: str, span: Span, new: str) -> str:
+    """The text with a span replaced; brackets that belong to the span, as in tanh(x), stay."""
+    old = text[span[0] : span[1]]
+    if old[:1] + old[-1:] in {"()", "[]"} and new[:1] != old[:1]:
+        new = old[0] + new + old[-1]
+    return text[: span[0]] + new + text[span[1] :]
+
+
+def _raised_text(text: str, span: Span, mark: str) -> str:
+    """The text with a superscript put on a span, in brackets if it has one already."""
+    own = text[slice(*span)]
+    bracketed = "^" in own and own[:1] + own[-1:] != "()"
+    return text[: span[0]] + (f"({own}){mark}" if bracketed else own + mark) + text[span[1] :]
+
+
+def _left(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """The d is missing on the left, or all is right for another quantity."""
+    node = bare(claim.left)
+    if isinstance(node, Applied | Symbol):
+        start = node.span[0]
+        sentence = f"{plain(node)} should be d {plain(node)}: the d is missing"
+        yield Edit(1, _replaced(claim.text, (start, start), "d"), sentence)
+    if isinstance(node, Concatenation):
+        yield from _swaps(claim.text, node.parts)
+    if isinstance(node, Symbol | Differential | Quotient):
+        for word in (one for one in words if one.cotangent or isinstance(node, Symbol)):
+            sentence = f"{plain(node)} should be {word.text}: the right side is what is due for {word.text}"
+            yield Edit(5, _replaced(claim.text, node.span, word.latex), sentence)
+
+
+def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
+    text = claim.text
+    match node:
+        case Differential(of=Symbol() as symbol):
+            yield from _other_words(claim, node, symbol, True, words)
+            return
+        case Quotient(numerator=Differential(), denominator=Differential(of=Symbol() as symbol)):
+            yield from _other_words(claim, node, symbol, True, words)
+        case Symbol():
+            yield from _other_words(claim, node, node, False, words)
+            yield from _functions(claim, node)
+        case Number(value=value):
+            for number in sorted({1, 2} - {value}):
+                yield Edit(2, _replaced(text, node.span, str(number)), f"{plain(node)} should be {number}")
+        case Power(base=base, exponent=exponent):
+            yield from _powers(text, node, base, exponent)
+        case Transpose(of=of):
+            straight = text[of.span[0] : of.span[1]]
+            yield Edit(1, _replaced(text, node.span, straight), f"{plain(node)} should be {plain(of)}")
+        case Quotient(numerator=above):
+            inner = text[above.span[0] : above.span[1]]
+            yield Edit(1, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")
+        case Sum(terms=terms):
+            yield from _terms(text, terms)
+        case Product(factors=factors):
+            yield from _factors(text, node, factors)
+        case Concatenation(parts=parts):
+            yield from _swaps(text, parts)
+        case SumOver(body=body):
+            inner = text[body.span[0] : body.span[1]]
+            yield Edit(2, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(body)}: no sum")
+    if not isinstance(node, Number | Power | Sum | Product | SumOver | Quotient | Negative):
+        yield from _raised(text, node)
+
+
+def _other_words(claim: Claim, node: Node, symbol: Symbol, cotangent: bool, words: Sequence[Word]) -> Iterator[Edit]:
+    """Another quantity in its place: the same without (or with) its ∂, the same letter, any other."""
+    own = claim.text[slice(*node.span)]
+    for word in words:
+        if (word.symbol, word.cotangent) == (symbol.name, cotangent):
+            if cotangent:
+                for value in (one for one in words if one.symbol == symbol.name and not one.cotangent):
+                    yield from _derivatives(claim.text, node, own, value)
+            continue
+        if word.symbol == symbol.name:
+            cost = 1
+        else:
+            cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
+        right = partial(with_node, claim.right, node, word.node)
+        text = _replaced(claim.text, node.span, word.latex)
+        yield Edit(cost, text, f"{plain(node)} should be {word.text}", right)
+
+
+def _derivatives(text: str, node: Node, own: str, value: Word) -> Iterator[Edit]:
+    """The cotangent of a gate where that of its function's argument is due: the derivative is forgotten."""
+    squared = f"({value.latex})^2" if "^" in value.latex else f"{value.latex}^2"
+    for factor, said in (
+        (rf"{value.latex} \odot (1 - {value.latex})", f"{value.text} ⊙ (1 − {value.text})"),
+        (f"(1 - {squared})", f"(1 − {value.text}²)"),
+    ):
+        sentence = f"{plain(node)} lacks the derivative of the function: the factor {said} is missing"
+        yield Edit(3, _replaced(text, node.span, rf"({own} \odot {factor})"), sentence)
+
+
+def _functions(claim: Claim, node: Symbol) -> Iterator[Edit]:
+    """A function is not applied."""
+    for name in ("\\tanh", "\\sigma"):
+        applied = Applied(node.span, Symbol(node.span, name), node)
+        text = _replaced(claim.text, node.span, f"{name}({claim.text[slice(*node.span)]})")
+        yield Edit(3, text, f"{plain(node)} should be {plain(applied)}", partial(with_node, claim.right, node, applied))
+
+
+def _other_functions(text: str, function: Node, names: Sequence[str]) -> Iterator[Edit]:
+    for name in names:
+        if isinstance(function, Symbol) and function.name != name:
+            other = Symbol(function.span, name)
+            yield Edit(2, _replaced(text, function.span, name), f"{plain(function)} should be {plain(other)}")
+
+
+def _swaps(text: str, parts: Sequence[Node]) -> Iterator[Edit]:
+    """Two blocks of a stack exchanged."""
+    for one, other in combinations(parts, 2):
+        first, second = (text[slice(*part.span)] for part in (one, other))
+        swapped = text[: one.span[0]] + second + text[one.span[1] : other.span[0]] + first + text[other.span[1] :]
+        yield Edit(2, swapped, f"{plain(one)} and {plain(other)} should change places")
+
+
+def _raised(text: str, node: Node) -> Iterator[Edit]:
+    """The node squared, or transposed."""
+    squared = Power(node.span, node, 2)
+    if isinstance(node, Applied) and not isinstance(node.function, Differential):
+        end = node.function.span[1]
+        yield Edit(1, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
+        return
+    yield Edit(2, _raised_text(text, node.span, "^2"), f"{plain(node)} should be {plain(squared)}")
+    turned = Transpose(node.span, node)
+    sentence = f"{plain(node)} should be {plain(turned)}: a transpose is missing"
+    yield Edit(1, _raised_text(text, node.span, "^T"), sentence)
+
+
+def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]:
+    raised = text[node.span[0] : node.span[1]]
+    lowered = raised.replace(f"^{exponent}", "", 1).replace(f"^{{{exponent}}}", "", 1)
+    yield Edit(1, _replaced(text, node.span, lowered), f"{plain(node)} should be {plain(base)}")
+    if exponent != 2 and lowered != raised:
+        squared = _raised_text(lowered, (0, len(lowered)), "^2") if not isinstance(base, Applied) else f"({lowered})^2"
+        sentence = f"{plain(node)} should be {plain(Power(node.span, base, 2))}"
+        yield Edit(1, _replaced(text, node.span, squared), sentence)
+    if isinstance(base, Sum) and len(base.terms) == 2:
+        second = base.terms[1]
+        inner = second.of if isinstance(second, Negative) else second
+        inside = _raised_text(text[: base.span[1]], inner.span, f"^{exponent}") + text[node.span[1] :]
+        put = Power(inner.span, inner, exponent)
+        sign = "−" if isinstance(second, Negative) else "+"
+        meant = f"{plain(base.terms[0])} {sign} {plain(put)}"
+        yield Edit(1, inside, f"{plain(node)} should be {meant}")
+
+
+def _terms(text: str, terms: Sequence[Node]) -> Iterator[Edit]:
+    for position, term in enumerate(terms):
+        if position:
+            start = terms[position - 1].span[1]
+            yield Edit(2, _replaced(text, (start, term.span[1]), ""), f"the term {plain(term)} is too many")
+            inner = term.of if isinstance(term, Negative) else term
+            flipped = " + " if isinstance(term, Negative) else " - "
+            body = text[inner.span[0] : inner.span[1]]
+            sign = "+" if isinstance(term, Negative) else "−"
+            before = terms[position - 1]
+            beside = f"{plain(before)} and {plain(term)} should be multiplied, not added"
+            yield Edit(2, _replaced(text, (before.span[1], inner.span[0]), " \\odot "), beside)
+            yield Edit(
+                1,
+                _replaced(text, (start, term.span[1]), flipped + body),
+                f"the sign of {plain(inner)} should be {sign}",
+            )
+        elif not isinstance(terms[1], Negative):
+            after = text[terms[1].span[0] :]
+            yield Edit(2, text[: term.span[0]] + after, f"the term {plain(term)} is too many")
+
+
+def _factors(text: str, node: Product, factors: Sequence[Node]) -> Iterator[Edit]:
+    for position, factor in enumerate(factors):
+        sentence = f"the factor {plain(factor)} is too many"
+        if position:
+            yield Edit(2, _replaced(text, (factors[position - 1].span[1], factor.span[1]), ""), sentence)
+            before = factors[position - 1]
+            parts = [text[f.span[0] : f.span[1]] for f in (before, factor)]
+            sign = text[before.span[1] : factor.span[0]]
+            swapped = _replaced(text, (before.span[0], factor.span[1]), parts[1] + sign + parts[0])
+            yield Edit(2, swapped, f"{plain(before)} and {plain(factor)} should change places")
+            yield from _transposed_product(text, before, factor)
+            between = (before.span[1], factor.span[0])
+            if node.operators[position - 1] == "⊙":
+                dotted = _replaced(text, between, " \\cdot ")
+                yield Edit(1, dotted, f"{plain(node)} should be a matrix product")
+            beside = f"{plain(before)} and {plain(factor)}"
+            yield Edit(2, _replaced(text, between, " + "), f"{beside} should be added, not multiplied")
+        else:
+            yield Edit(2, _replaced(text, (factor.span[0], factors[1].span[0]), ""), sentence)
+
+
+def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
+    """Xᵀ · Y for its transpose Yᵀ · X, and X · Yᵀ for Y · Xᵀ."""
+    span = (left.span[0], right.span[1])
+    match left, right:
+        case Transpose(of=inner), _ if not isinstance(right, Transpose):
+            ends = ("^T", "")
+            turned = f"{plain(Transpose(right.span, right))} · {plain(inner)}"
+            parts = (right, inner)
+        case _, Transpose(of=inner) if not isinstance(left, Transpose):
+            ends = ("", "^T")
+            turned = f"{plain(inner)} · {plain(Transpose(left.span, left))}"
+            parts = (inner, left)
+        case _:
+            return
+    first, second = (text[slice(*part.span)] + end for part, end in zip(parts, ends, strict=True))
+    yield Edit(
+        2, _replaced(text, span, f"{first} \\cdot {second}"), f"{plain(left)} · {plain(right)} should be {turned}"
+    )
+
+
+def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """A term lost within brackets, or a factor there, which mostly stands elsewhere in the equation."""
+    spelled = claim.text.translate(_NO_BRACES)
+    familiar = [word for word in words if word.latex.translate(_NO_BRACES) in spelled]
+    inner = [node for node in walk(claim.right) if node is not claim.right and not isinstance(node, Symbol)]
+    for node in inner:
+        start, end = node.span
+        if claim.text[start] + claim.text[end - 1] == "()":
+            for word in words:
+                sentence = f"the term {word.text} is missing in {plain(node)}"
+                added = _replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
+                yield Edit(4, added, sentence, partial(with_node, claim.right, node, plus(node, word.node)))
+    for product in (node for node in inner if isinstance(node, Product)):
+        end = product.factors[-1].span[1]
+        for word in familiar:
+            sentence = f"the factor {word.text} is missing in {plain(product)}"
+            right = partial(with_node, claim.right, product, times(product, word.node))
+            yield Edit(2, _replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
+
+
+def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """Something that is missing altogether: a factor, a term, a sum over the batch."""
+    yield from _missing_inside(claim, words)
+    yield from _missing_parts(claim, words)
+    text, right = claim.text, claim.right
+    start = right.span[0]
+    first = right.terms[0] if isinstance(right, Sum) else right
+    if isinstance(first, Negative):
+        inner = first.of
+        yield Edit(1, _replaced(text, (start, inner.span[0]), ""), f"the sign of {plain(inner)} should be +")
+    else:
+        yield Edit(2, _replaced(text, (start, start), "-"), f"the sign of {plain(first)} should be −")
+    summed = SumOver(right.span, "n", right)
+    sentence = f"{plain(right)} should be {plain(summed)}: the sum over n is missing"
+    yield Edit(2, _replaced(text, (start, start), "\\sum_n "), sentence)
+
+
+def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
+    """A factor of the whole or of one of its terms, or a term."""
+    text, right = claim.text, claim.right
+    products = [right] + [child for child in children(right) if isinstance(right, Sum)]
+    start, end = right.span
+    for word in words:
+        for product in products:
+            place = (product.span[1],) * 2
+            for latex, said, factor in (
+                (word.latex, word.text, word.node),
+                (f"(1 - {word.latex})", f"(1 − {word.text})", one_minus(word.node)),
+            ):
+                sentence = f"the factor {said} is missing" + (f" in {plain(product)}" if product is not right else "")
+                # Behind a sum without brackets the factor belongs to its last term.
+                last = product.terms[-1] if isinstance(product, Sum) else product
+                yield Edit(
+                    4,
+                    _replaced(text, place, f" \\odot {latex}"),
+                    sentence,
+                    partial(with_node, right, last, times(last, factor)),
+                )
+        yield Edit(
+            4,
+            _replaced(text, (end, end), f" + {word.latex}"),
+            f"the term {word.text} is missing",
+            partial(plus, right, word.node),
+        )
+        if isinstance(right, Sum):
+            whole = f"{word.latex} \\odot ({text[start:end]})"
+            product_of_all = partial(times, word.node, right)
+            yield Edit(4, _replaced(text, right.span, whole), f"the factor {word.text} is missing", product_of_all)
+
+
+def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[Edit]:
+    """A term that is missing, or stands where another one should."""
+    text, right = claim.text, claim.right
+    terms = right.terms if isinstance(right, Sum) else (right,)
+    for latex in due if len(due) > 1 else ():
+        try:
+            term = Parser(latex, reader.grammar).side()
+        except HandgradError:
+            continue
+        inner = term.of if isinstance(term, Negative) else term
+        said = plain(inner)
+        sign, bare_latex = ("-", latex.lstrip("- ")) if isinstance(term, Negative) else ("+", latex)
+        end = right.span[1]
+        sentence = f"the term {said} is missing"
+        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, partial(plus, right, term))
+        for old in terms if len(terms) > 1 else ():
+            within = old.of if isinstance(old, Negative) else old
+            signed = isinstance(old, Negative) == isinstance(term, Negative)
+            if signed:
+                new = _replaced(text, within.span, bare_latex)
+                yield Edit(6, new, f"{plain(within)} should be {said}", partial(with_node, right, within, inner))
+
+
+def _in_indices(claim: Claim, words: Sequence[Word], reader: Reader) -> Iterator[Edit]:
+    """A matrix's indices exchanged, and other quantities with the indices of the one in whose place they stand."""
+    for node in _parts(claim.right, reader):
+        own = claim.text[slice(*node.span)]
+        below = _SUBSCRIPT.search(own)
+        indices = (
+            "".join(letter for letter in below[1] or below[2] if letter in reader.grammar.indices) if below else ""
+        )
+        if symbol_below(node) is None and not isinstance(node, Quotient):
+            continue
+        if below and len(indices) == 2:
+            turned = own[: below.start()] + below[0].replace(indices, indices[::-1]) + own[below.end() :]
+            sentence = f"the indices {indices} of {plain(node)} should be {indices[::-1]}"
+            yield Edit(1, _replaced(claim.text, node.span, turned), sentence)
+        for word in words if indices else ():
+            latex = symbol_latex(f"{word.symbol}_{indices}")
+            text = _replaced(claim.text, node.span, reader.cotangent_latex(latex) if word.cotangent else latex)
+            yield Edit(3, text, f"{plain(node)} should be {word.text}")
