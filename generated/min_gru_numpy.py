@@ -500,8 +500,11 @@ def hvp(
         b_dot,
     )
     if all(one is None for one in moving):
-        # The gradient is linear in its cotangents.
-        return backward(dh_all_dot, cache)
+        # The gradient is linear in its cotangents. What the last `backward` was given stays so.
+        received = cache.tape.received
+        gradients = backward(dh_all_dot, cache)
+        cache.tape.received = received
+        return gradients
     moved = _tangents(
         cache,
         True,

@@ -594,9 +594,8 @@ extern "C" __global__ void __launch_bounds__(256) backward_step_d_next_m(
     const bool ended = source_ && source_[at_n] < 0;
     const Real dm_prev_after = (ended ? Real(0) : dm_prev_[at_n]);
     Real sum_dz_sum = 0;
-    for (Index at_h = 0; at_h < H; ++at_h)
-        sum_dz_sum += (d_next_h_ ? d_next_h_[at_n * H + at_h] : Real(0)) * o_[at_n * H + at_h] * y_[at_n * H
-        + at_h];
+    for (Index at_h = 0; at_h < (d_next_h_ ? H : 0); ++at_h)
+        sum_dz_sum += d_next_h_[at_n * H + at_h] * o_[at_n * H + at_h] * y_[at_n * H + at_h];
     // d_next_m = dm_prev of step t + 1
     const Real d_next_m = dm_prev_after;
     d_next_m_[at_n] = d_next_m;

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from derive.cells import CELLS
+from derive.emit.files import render
 from tests.example_cells import ALL
 from tests.modules import Sizes, files, in_domain, module, relative_error, shape
+from tests.ragged import CELLS as KNOWN
 
 Order = Mapping[str, Any]
 """The arguments ``lengths`` and ``reverse`` of ``forward``."""
@@ -32,7 +34,7 @@ def cuda_module(name: str) -> ModuleType:
     """The CUDA module of a cell: the committed one, or one made on the spot."""
     if name in CELLS:
         return importlib.import_module(f"generated.{name}_cuda")
-    return load(f"{name}_cuda", files(name))
+    return load(f"{name}_cuda", files(name) if name in ALL else render(KNOWN[name]))
 
 
 def load(name: str, texts: dict[str, str]) -> ModuleType:

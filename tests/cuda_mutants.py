@@ -19,9 +19,12 @@ import numpy as np
 
 from tests import cuda
 from tests.cuda_modules import cotangents_of, excess, host, load, run, scaled_arguments
+from tests.modules import module, relative_error
+from tests.second_order import directions, tangents
 
 CELL = "lstm"
 ORDERS = ("forward", "reverse", "random:5")
+TOLERANCE = 1e-12
 # More than one tile of every kind, none of them full, sums in more than one part; sums of which the last slice has
 # terms; and no steps at all.
 SIZES = (
@@ -77,6 +80,14 @@ IN_KERNELS: dict[str, list[tuple[str, str]]] = {
     ],
     "a cotangent that is lost at an end": [(r"if \(!ended\) ", ""), (r"ended \? Real\(0\)", "false ? Real(0)")],
 }
+IN_SECOND: dict[str, list[tuple[str, str]]] = {
+    "an index off by one in memory of a tangent": [(r"(?<=_dot_)\[", "[1 + ")],
+    "a term that is missing": [(r" [+-] (?:2 \* )?\w+ \* \w+(?: \* \w+)*(?=;)", "")],
+    "a product that is missing": [(r"Part\((?=\w)", "Part(0 * ")],
+    "what is missing is read": [(r"\w+_ (?:&& !last_step )?\? (?=\w+ : 0|\d \* H : 0)", "true ? ")],
+    "sums of a step that is not there": [(r"last_step \? 0", "false ? 0"), (r"&& !last_step", "")],
+    "a sequence that has no end": [(r"ended \? ", "false ? "), (r"if \(!ended\) ", "")],
+}
 IN_HOST: dict[str, list[tuple[str, str]]] = {
     "memory of another step": [
         (r"\.at\(t \+ 1\)", ".at(t)"),
@@ -105,7 +116,8 @@ class Mutant:
 
 def mutants(files: dict[str, str]) -> Iterator[Mutant]:
     """Every defect, one at a time."""
-    for file, kinds in ((f"{CELL}.cu", IN_KERNELS), (f"{CELL}_cuda.py", IN_HOST)):
+    of = {f"{CELL}.cu": IN_KERNELS, f"{CELL}_second.cu": IN_SECOND, f"{CELL}_cuda.py": IN_HOST}
+    for file, kinds in of.items():
         for kind, changes in kinds.items():
             for pattern, replacement in changes:
                 for match in re.finditer(pattern, files[file]):
@@ -134,12 +146,16 @@ def trouble(made: ModuleType, exact: bool = False) -> str | None:
         cotangents = cotangents_of(CELL, args)
         lengths = np.minimum(np.resize(LENGTHS, sizes["N"]), sizes["T"])
         turned = {"lengths": lengths, "reverse": True}
+        due = second_order(module(CELL), args, cotangents, turned)
         for order in ORDERS:
             with cuda.thread_order(order):
                 values = run(made, args, cotangents)
                 others = run(made, args, cotangents, turned)
+                second = [host(one) for one in second_order(made, args, cotangents, turned)]
             if excess(CELL, values, args, cotangents) > 1 or excess(CELL, others, args, cotangents, turned) > 1:
                 return f"wrong values, {order}"
+            if not all(relative_error(a, b) <= TOLERANCE for a, b in zip(second, due, strict=True)):
+                return f"wrong values of second order, {order}"
         if not _stands_still(made, args, lengths):
             return "a sequence that goes on beyond its end"
         for owner in guards:
@@ -159,6 +175,23 @@ def _stands_still(made: ModuleType, args: list[np.ndarray], lengths: np.ndarray)
         if length and (x[length:, n] != args[0][length - 1, n]).any():
             return False
     return True
+
+
+def second_order(
+    made: ModuleType, args: list[np.ndarray], cotangents: list[np.ndarray], turned: dict[str, Any]
+) -> list[Any]:
+    """The results of the functions of second order, in both orders and with some of their arguments alone."""
+    moved, w_dot = tangents(made, directions(args, 3)), directions(cotangents, 4)
+    dots = {f"d{field}": w for field, w in zip(made.Tangents._fields, w_dot, strict=True)}
+    found: list[Any] = []
+    for how in (turned, {}):
+        *_, cache = made.forward(*args, **how)
+        made.backward(*cotangents, cache)
+        found += [*made.jvp(*args, **moved, **how), *made.hvp(*cotangents, cache, **moved, **dots)]
+        found += made.backward_backward(cache, ddx=moved["x_dot"], ddW_h=moved["W_h_dot"])
+    for name in ("c0_dot", "b_dot"):
+        found += [*made.jvp(*args, **{name: moved[name]}), *made.hvp(*cotangents, cache, **{name: moved[name]})]
+    return found
 
 
 def _exact(made: ModuleType) -> list[Any]:

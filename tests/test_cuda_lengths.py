@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from derive.emit.files import render
 from generated import lstm_cuda, lstm_numpy
 from tests import cuda
-from tests.cuda_modules import cuda_module, load, run
+from tests.cuda_modules import cuda_module, run
 from tests.modules import Sizes, relative_error
-from tests.ragged import ALL, CELLS, LENGTHS, SIZES, Arrays, alone, beyond, numpy_module_of, problem, spoil
+from tests.ragged import CELLS, LENGTHS, SIZES, Arrays, alone, beyond, numpy_module_of, problem, spoil
 
 cuda.require()
 
@@ -25,11 +22,6 @@ WIDE_LENGTHS = np.array([9, 0, 3, 1, 8] * 4)[:19]
 # A state that is no output; two stages in a step; a state without a step; an output that is no state.
 FEW = {"lstm", "projection", "shift", "readout"}
 SOME = [pytest.param(name, marks=[] if name in FEW else pytest.mark.full) for name in sorted(CELLS)]
-
-
-@cache
-def made(name: str) -> ModuleType:
-    return cuda_module(name) if name in ALL else load(f"{name}_cuda", render(CELLS[name]))
 
 
 def check(values: tuple[np.ndarray, ...], due: tuple[Arrays, Arrays], tolerance: float = TOLERANCE) -> None:
@@ -49,7 +41,7 @@ def test_a_batch_is_its_sequences(name: str, reverse: bool) -> None:
     """Broken if one sequence's end or padding, NaN and infinite here, reaches anything but zeros."""
     args, cotangents = problem(name)
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, LENGTHS, reverse)
-    values = run(made(name), *spoil(name, args, cotangents, LENGTHS), {"lengths": LENGTHS, "reverse": reverse})
+    values = run(cuda_module(name), *spoil(name, args, cotangents, LENGTHS), {"lengths": LENGTHS, "reverse": reverse})
     check(values, due)
     roles = ["output"] * len(CELLS[name].outputs) + [""] * (len(due[0]) - len(CELLS[name].outputs))
     roles += [a.role for a in CELLS[name].inputs]
@@ -80,15 +72,15 @@ def test_reverse_without_lengths_is_flipping(name: str) -> None:
     args, cotangents = problem(name)
     full = np.full(SIZES["N"], SIZES["T"])
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, full, True)
-    check(run(made(name), args, cotangents, {"reverse": True}), due)
+    check(run(cuda_module(name), args, cotangents, {"reverse": True}), due)
 
 
 @pytest.mark.parametrize("name", SOME)
 def test_full_lengths_are_no_lengths(name: str) -> None:
     """Broken if lengths that are all T change a bit."""
     args, cotangents = problem(name)
-    plain = run(made(name), args, cotangents)
-    values = run(made(name), args, cotangents, {"lengths": [SIZES["T"]] * SIZES["N"]})
+    plain = run(cuda_module(name), args, cotangents)
+    values = run(cuda_module(name), args, cotangents, {"lengths": [SIZES["T"]] * SIZES["N"]})
     assert all(np.array_equal(a, b) for a, b in zip(values, plain, strict=True))
 
 
@@ -100,7 +92,9 @@ def test_no_steps_at_all(name: str, sizes: Sizes) -> None:
     lengths = np.zeros({**SIZES, **sizes}["N"], int)
     due = alone(numpy_module_of(name), CELLS[name], args, cotangents, lengths, False)
     for reverse in (False, True):
-        values = run(made(name), *spoil(name, args, cotangents, lengths), {"lengths": lengths, "reverse": reverse})
+        values = run(
+            cuda_module(name), *spoil(name, args, cotangents, lengths), {"lengths": lengths, "reverse": reverse}
+        )
         check(values, due, tolerance=0)
 
 
@@ -108,8 +102,8 @@ def test_no_steps_at_all(name: str, sizes: Sizes) -> None:
 def test_none_means_zeros(name: str) -> None:
     args, cotangents = problem(name)
     order = {"lengths": LENGTHS, "reverse": True}
-    due = run(made(name), args, [np.zeros_like(w) for w in cotangents], order)
-    values = run(made(name), args, [None] * len(cotangents), order)
+    due = run(cuda_module(name), args, [np.zeros_like(w) for w in cotangents], order)
+    values = run(cuda_module(name), args, [None] * len(cotangents), order)
     assert all(np.array_equal(a, b) for a, b in zip(values, due, strict=True))
 
 
@@ -120,7 +114,7 @@ def test_states_do_not_grow_in_the_padding() -> None:
     args[0][:, 1] = 1
     lengths = np.array([3, 400])
     due = alone(numpy_module_of("growth"), CELLS["growth"], args, cotangents, lengths, False)
-    check(run(made("growth"), args, cotangents, {"lengths": lengths}), due, tolerance=1e-5)
+    check(run(cuda_module("growth"), args, cotangents, {"lengths": lengths}), due, tolerance=1e-5)
 
 
 def test_a_workspace_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:

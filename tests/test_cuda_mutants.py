@@ -16,13 +16,14 @@ import pytest
 
 from tests import cuda
 from tests.cuda_modules import cuda_module
-from tests.cuda_mutants import CELL, IN_HOST, IN_KERNELS, Mutant, mutants, trouble
+from tests.cuda_mutants import CELL, IN_HOST, IN_KERNELS, IN_SECOND, Mutant, mutants, trouble
 
 cuda.require()
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "generated"
-FILES = {name: (GENERATED / name).read_text(encoding="utf-8") for name in (f"{CELL}.cu", f"{CELL}_cuda.py")}
+NAMES = (f"{CELL}.cu", f"{CELL}_second.cu", f"{CELL}_cuda.py")
+FILES = {name: (GENERATED / name).read_text(encoding="utf-8") for name in NAMES}
 MUTANTS = list(mutants(FILES))
 Outcomes = dict[str, Future[str | None]]
 
@@ -33,7 +34,7 @@ def test_there_are_defects_of_every_kind() -> None:
         for pattern, _ in itertools.chain(*defects.values()):
             assert re.search(pattern, FILES[file]), pattern
     kinds = Counter(mutant.name.partition(":")[0] for mutant in MUTANTS)
-    assert set(kinds) == {*IN_KERNELS, *IN_HOST}
+    assert set(kinds) == {*IN_KERNELS, *IN_SECOND, *IN_HOST}
     assert kinds["a barrier that is missing"] == len(re.findall(r"__sync|Tile::wait", FILES[f"{CELL}.cu"]))
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.kernels import (
     ARCHITECTURES,
+    FEW_WORDS,
     GENERATED,
     REALS,
     Compiled,
@@ -40,6 +41,24 @@ def test_kernels_compile_without_warnings_or_spills(architecture: str, real: str
 
 @needs_nvcc
 @pytest.mark.parametrize(
+    ("architecture", "real"),
+    [
+        pytest.param(architecture, real, marks=() if (architecture, real) == ("sm_90", "float") else pytest.mark.full)
+        for architecture in ARCHITECTURES
+        for real in REALS
+    ],
+)
+def test_kernels_of_second_order_compile(architecture: str, real: str) -> None:
+    """Broken if a kernel warns, or keeps a thread's sums in memory; the compiler itself may put off a few words."""
+    assert NVCC is not None
+    found = list(compile_kernels(NVCC, GENERATED / "lstm_second.cu", architecture, real))
+    assert {"upward_step", "downward_step"} <= {one.name for one in found}
+    assert not [one for one in found if one.local > FEW_WORDS]
+    assert not [one for one in found if one.occupancy == 0]
+
+
+@needs_nvcc
+@pytest.mark.parametrize(
     ("name", "real"),
     [
         pytest.param(name, real, marks=() if name in FAST and real == "float" else pytest.mark.full)
@@ -62,7 +81,8 @@ def test_other_cells_compile_without_warnings(name: str, real: str, tmp_path: Pa
 def test_no_doubles_in_float_kernels(tmp_path: Path) -> None:
     """Broken if a float kernel computes in double, or the search for doubles finds none where there are some."""
     assert NVCC is not None
-    check_doubles(NVCC, GENERATED / "lstm.cu")
+    for source in ("lstm.cu", "lstm_second.cu"):
+        check_doubles(NVCC, GENERATED / source)
     kernel = 'extern "C" __global__ void __launch_bounds__(32) tenth(REAL *x) { *x = *x * 0.1; }'
     Path(tmp_path, "tenth.cu").write_text(kernel, encoding="utf-8")
     with pytest.raises(CompileError, match="a float kernel has a double"):

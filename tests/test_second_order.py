@@ -8,6 +8,7 @@ import pytest
 from tests.cuda_cells import HARD
 from tests.example_cells import ALL
 from tests.modules import SMALL, arguments, cotangents_for, module, relative_error
+from tests.ragged import LENGTHS, OWN, numpy_module_of, problem
 from tests.second_order import Arrays, check, directions, gradient, names, pairing, tangents
 from tests.test_random_cells import MORE, TOLERANCE, imported, made
 from tests.test_random_cells import arguments as random_arguments
@@ -36,6 +37,13 @@ def test_sequences_of_different_lengths(name: str, reverse: bool) -> None:
     args, _ = given(name, {**SMALL, "N": 4})
     order = {"lengths": [2, 0, 4, 3], "reverse": reverse}
     check(module(name), args, cotangents_for(module(name).forward(*args)), 1e-11, name, **order)
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_states_that_wait_for_no_other_step(name: str) -> None:
+    """Broken if a state that is computed before the loop is lost to a sequence that has ended."""
+    args, cotangents = problem(name)
+    check(numpy_module_of(name), args, cotangents, 1e-11, name, lengths=LENGTHS, reverse=True)
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.full) for seed in MORE[:200])])

@@ -7,7 +7,7 @@ import pytest
 from derive.emit.cuda.phases import Phases, from_memory
 from derive.emit.storage import Storage
 from derive.index import Entry
-from derive.plan.rotation import AFTER, rotate
+from derive.plan.rotation import AFTER
 from derive.plan.schedule import schedule
 from derive.plan.stages import reads, same_point, stages
 from derive.plan.sums import Sum, in_parts, name_sums
@@ -68,11 +68,11 @@ def test_what_is_read_from_memory_is_stored_before(name: str) -> None:
 @pytest.mark.parametrize("name", CELL_NAMES)
 def test_nothing_that_others_sum_over_is_overwritten(name: str) -> None:
     """Broken if a turn's sums could read what the same turn writes: arrays of step t + 1 have a name of their own."""
-    rotation = rotate(schedule(CELLS[name]))
+    rotation = phases(name).rotation
     written = {one.name for one in rotation.turn}
     for arrival in rotation.arrivals:
-        if arrival.late:
-            (sum_,) = [one for one in rotation.turn if one.name == arrival.late.name + AFTER]
+        for late in arrival.late:
+            (sum_,) = [one for one in rotation.turn if one.name == late.name + AFTER]
             assert not {entry.name for entry in reads(sum_)} & written
 
 

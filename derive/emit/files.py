@@ -24,6 +24,7 @@ def render(cell: Program) -> dict[str, str]:
     return {
         f"{cell.name}_numpy.py": _text("numpy/cell_numpy.py.jinja", numpy_module(cell, numbers)),
         f"{cell.name}.cu": _text("cuda/cell.cu.jinja", cuda),
+        f"{cell.name}_second.cu": _text("cuda/second.cu.jinja", cuda),
         f"{cell.name}_cuda.py": _text("cuda/cell_cuda.py.jinja", cuda),
     }
 

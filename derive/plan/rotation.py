@@ -1,4 +1,4 @@
-"""The backward loop turned by one step, so that what crosses from step to step is read where it arrives.
+"""A loop from the last step to the first, turned by one step: what crosses from step to step is read where it arrives.
 
 ∂h_prev = ∂a · W_hᵀ ends step t + 1 and ∂c, ∂a begin step t. Between them nobody has to wait, between ∂a and
 ∂h_prev all do; so the loop is cut there: a turn is first the sums of step t + 1, then the pointwise work of
@@ -7,7 +7,8 @@ step t. At the last step there is nothing to sum, and after the first step the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from sympy import Add, Expr, S
 
@@ -23,29 +24,31 @@ GIVEN = "_given"  # dh_given is the cotangent of h[t] that comes from outside
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """How the cotangent of a state comes from one step to the one before.
+class Handed:
+    """What goes from step t + 1 to step t.
 
     Attributes:
-        previous, following: the state's names, ``c_prev`` and ``c``.
-        late: the sum that is left to the next turn.
-        carried: whether anything is handed on in memory.
-        given: whether something comes from outside at every step.
+        result: what a step ends with, ``dc_prev``.
+        seed: what the step before begins with, ``d_next_c``.
+        given: what comes from outside at every step, if anything does.
     """
 
-    previous: Array
-    following: str
-    late: Sum | None
+    result: Array
+    seed: Array
+    given: Array | None
+
+
+@dataclass(frozen=True)
+class Arrival(Handed):
+    """How it gets there.
+
+    Attributes:
+        late: the sums that are left to the next turn.
+        carried: whether anything is handed on in memory.
+    """
+
+    late: tuple[Sum, ...]
     carried: bool
-    given: bool
-
-    @property
-    def seed(self) -> str:
-        return SEED + self.following
-
-    @property
-    def result(self) -> str:
-        return COTANGENT + self.previous.name
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Rotation:
     Attributes:
         turn: sums and equations in order; arrays named …_after are those of step t + 1.
         after: the names of the arrays that a turn reads at step t + 1.
-        rest: the cotangents of the initial states that the last turn leaves unfinished.
+        rest: the results, those of the initial states, that the last turn leaves unfinished.
     """
 
     turn: tuple[Equation | Sum, ...]
@@ -64,40 +67,57 @@ class Rotation:
     rest: tuple[Equation | Sum, ...]
 
 
-def rotate(plan: Schedule) -> Rotation:
-    """The recurrence of a plan as turns."""
-    body = name_sums(plan.recurrence)
-    arrivals = tuple(_arrival(state, body, plan) for state in plan.cell.having("state"))
-    late = {one.late.name for one in arrivals if one.late}
+def handed(plan: Schedule) -> tuple[Handed, ...]:
+    """The cotangents of states."""
+    return tuple(_cotangent(state, str(state.next), plan) for state in plan.cell.having("state"))
+
+
+def _cotangent(state: Array, following: str, plan: Schedule) -> Handed:
+    array = replace(state, name=COTANGENT + state.name, role="cotangent", next=None)
+    given = replace(array, name=COTANGENT + following + GIVEN) if following in plan.cell.outputs else None
+    return Handed(array, replace(array, name=SEED + following), given)
+
+
+def rotate(
+    equations: Iterable[Equation], crossings: Sequence[Handed], wanted: Container[str], timed: Callable[[str], bool]
+) -> Rotation:
+    """A loop as turns.
+
+    Args:
+        equations: one step.
+        crossings: what it hands on.
+        wanted: which of this is a result after the last step.
+        timed: whether an array has a value for every step.
+    """
+    body = name_sums(equations)
+    arrivals = tuple(_arrival(one, body, timed) for one in crossings)
+    late = {total.name for one in arrivals for total in one.late}
     produced = {one.name for one in body}
     after = dict.fromkeys(
-        entry.name for one in arrivals if one.late for entry in reads(one.late) if entry.name in produced
+        entry.name for one in arrivals for total in one.late for entry in reads(total) if entry.name in produced
     )
     arriving = [item for one in arrivals for item in _arriving(one, after)]
     inner = [_early(one, arrivals) for one in body if one.name not in late]
     turn = (*arriving, *(one for one in inner if one is not None))
-    return Rotation(turn, arrivals, tuple(after), tuple(item for one in arrivals for item in _rest(one)))
+    rest = (item for one in arrivals if one.result.name in wanted for item in _rest(one))
+    return Rotation(turn, arrivals, tuple(after), tuple(rest))
 
 
-def _arrival(state: Array, body: list[Equation | Sum], plan: Schedule) -> Arrival:
-    assert state.next is not None
-    result = COTANGENT + state.name
-    equation = next(one for one in body if one.name == result)
+def _arrival(one: Handed, body: Sequence[Equation | Sum], timed: Callable[[str], bool]) -> Arrival:
+    equation = next(other for other in body if other.name == one.result.name)
     assert isinstance(equation, Equation)
-    sums = [one for one in body if isinstance(one, Sum)]
-    late = next((one for one in sums if _is_late(one, equation, body, plan)), None)
-    rest = equation.value - _entry(late.array) if late else equation.value
-    given = state.next in plan.cell.outputs
-    return Arrival(state, state.next, late, rest != S.Zero or not given, given)
+    late = tuple(other for other in body if isinstance(other, Sum) and _is_late(other, equation, body, timed))
+    rest = equation.value - _total(late)
+    return Arrival(one.result, one.seed, one.given, late, rest != S.Zero or one.given is None)
 
 
-def _is_late(one: Sum, equation: Equation, body: list[Equation | Sum], plan: Schedule) -> bool:
-    """Whether a sum over cotangents of the loop is a term of an equation and serves nothing else.
+def _is_late(one: Sum, equation: Equation, body: Iterable[Equation | Sum], timed: Callable[[str], bool]) -> bool:
+    """Whether a sum over what the loop computes is a term of an equation and serves nothing else.
 
     What else it reads has to be the same at all steps, or it would be read a step too early.
     """
-    produced = {e.name for e in plan.recurrence}
-    if any(plan.timed(plan.arrays[e.name]) for e in reads(one) if e.name not in produced):
+    produced = {other.name for other in body if isinstance(other, Equation)}
+    if any(timed(e.name) for e in reads(one) if e.name not in produced):
         return False
     if _entry(one.array) not in Add.make_args(equation.value):
         return False
@@ -110,38 +130,38 @@ def _entry(array: Array) -> Expr:
     return Entry(array.name, *array.indices)
 
 
-def _arriving(one: Arrival, after: dict[str, None]) -> list[Equation | Sum]:
-    """What reaches a state at step t: the sum of step t + 1, what was handed on, what is given."""
+def _total(sums: Iterable[Sum]) -> Expr:
+    return Add(*(_entry(one.array) for one in sums))
+
+
+def _arriving(one: Arrival, after: Container[str]) -> list[Equation | Sum]:
+    """What reaches step t: the sums of step t + 1, what was handed on, what is given."""
     terms: list[Expr] = []
     found: list[Equation | Sum] = []
-    if one.late:
-        later = {e: Entry(e.name + AFTER, *e.indices) for e in reads(one.late) if e.name in after}
-        array = Array(one.late.name + AFTER, one.late.array.sizes)
-        found.append(Sum(array, one.late.body.xreplace(later), one.late.over))
+    for total in one.late:
+        later = {e: Entry(e.name + AFTER, *e.indices) for e in reads(total) if e.name in after}
+        array = Array(total.name + AFTER, total.array.sizes)
+        found.append(Sum(array, total.body.xreplace(later), total.over))
         terms.append(_entry(array))
-    indices = one.previous.indices
     if one.carried:
-        terms.append(Entry(one.result + AFTER, *indices))
+        terms.append(Entry(one.result.name + AFTER, *one.result.indices))
     if one.given:
-        terms.append(Entry(COTANGENT + one.following + GIVEN, *indices))
-    found.append(Equation(Array(one.seed, one.previous.sizes, "cotangent"), Add(*terms)))
+        terms.append(_entry(one.given))
+    found.append(Equation(one.seed, Add(*terms)))
     return found
 
 
-def _early(one: Equation | Sum, arrivals: tuple[Arrival, ...]) -> Equation | Sum | None:
-    """An equation of the loop; of a previous state's cotangent what is not left to the next turn, if anything is."""
-    arrival = next((a for a in arrivals if a.result == one.name), None)
+def _early(one: Equation | Sum, arrivals: Iterable[Arrival]) -> Equation | Sum | None:
+    """An equation of the loop; of what is handed on what is not left to the next turn, if anything is."""
+    arrival = next((a for a in arrivals if a.result.name == one.name), None)
     if arrival is None or isinstance(one, Sum):
         return one
-    if not arrival.carried:
-        return None
-    return Equation(one.array, one.value - _entry(arrival.late.array)) if arrival.late else one
+    return Equation(one.array, one.value - _total(arrival.late)) if arrival.carried else None
 
 
 def _rest(one: Arrival) -> list[Equation | Sum]:
-    """What the first step's late sum adds to the cotangent of the initial state."""
+    """What the first step's late sums add to the result."""
     if not one.late:
         return []
-    handed: Expr = Entry(one.result + AFTER, *one.previous.indices) if one.carried else S.Zero
-    array = Array(one.result, one.previous.sizes, "cotangent")
-    return [one.late, Equation(array, _entry(one.late.array) + handed)]
+    carried: Expr = Entry(one.result.name + AFTER, *one.result.indices) if one.carried else S.Zero
+    return [*one.late, Equation(one.result, _total(one.late) + carried)]

@@ -75,6 +75,8 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
 
 def reads(one: Equation | Sum) -> tuple[Entry, ...]:
     """The entries on the right side, in a stable order."""
+    if isinstance(one, Sum) and one.more:
+        return tuple(dict.fromkeys(entry for part in one.all for entry in entries(part.body)))
     return entries(one.body if isinstance(one, Sum) else one.value)
 
 

@@ -6,7 +6,7 @@ Pointwise equations can share a loop; a Σ reads what other points computed, so 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Expr, Mul, Symbol
 
@@ -19,11 +19,16 @@ PARTS = Symbol("parts", integer=True, positive=True)
 
 @dataclass(frozen=True)
 class Sum:
-    """``array[indices] = Σ_over body``; the array has one value per point of its equation's domain."""
+    """``array[indices] = Σ_over body``; the array has one value per point of its equation's domain.
+
+    Attributes:
+        more: further sums that are added to it.
+    """
 
     array: Array
     body: Expr
     over: tuple[Index, ...]
+    more: tuple[Sum, ...] = ()
 
     @property
     def name(self) -> str:
@@ -32,6 +37,11 @@ class Sum:
     @property
     def value(self) -> Expr:
         return Sigma(self.body, *self.over)
+
+    @property
+    def all(self) -> tuple[Sum, ...]:
+        """It alone, and what is added to it."""
+        return (replace(self, more=()), *self.more)
 
 
 def points(array: Array) -> tuple[Index, ...]:
@@ -98,7 +108,7 @@ def in_parts(sums: Sequence[Equation | Sum], batch: str) -> list[Equation | Sum]
         if isinstance(one, Sum) and any(_is(index.dim, batch) for index in one.over):
             pieces = Array(f"{one.name.removeprefix('sum_')}_parts", (PARTS, *one.array.sizes))
             part = pieces.indices[0]
-            result.append(Sum(pieces, one.body, one.over))
+            result.append(Sum(pieces, one.body, one.over, tuple(replace(more, array=pieces) for more in one.more)))
             result.append(Sum(one.array, Entry(pieces.name, *pieces.indices), (part,)))
         else:
             result.append(one)

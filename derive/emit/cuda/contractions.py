@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sympy import Expr, Mul
+from sympy import Expr
 
 from derive.emit.cuda.addresses import variable
 from derive.emit.cuda.expressions import scalar
-from derive.index import Entry, Index
+from derive.index import Entry
 from derive.matrix import Form, Group, Quantities, form_of, natural_groups
+from derive.plan.products import Operands
 from derive.plan.stages import groups_of
-from derive.plan.sums import PARTS, Sum, block_index, points
+from derive.plan.sums import PARTS, Sum, block_index
 from derive.show import UNICODE, form_text
 
 Fetch = Callable[[Form, Mapping[Group, str]], str]
@@ -35,6 +36,7 @@ class Product:
         left, right: an entry of each, of variables ``at_row``, ``k``, ``block`` and ``at_column``.
         left_along, right_along: whether neighbours along k are neighbours in memory.
         depth: how far k runs.
+        added: whether it is added to the product before it.
         first: how many sums of the same kernel come before its first.
     """
 
@@ -48,51 +50,11 @@ class Product:
     left_along: bool
     right_along: bool
     depth: str
+    added: bool
     first: int = 0
 
 
-@dataclass(frozen=True)
-class Operands:
-    """The factors of a sum by what they depend on."""
-
-    row: Index
-    column: Index
-    left: Expr
-    right: Expr
-
-
-def operands(one: Sum, arrays: Quantities) -> Operands | None:
-    """The operands of a sum that is a matrix product at every point, if it is one."""
-    domain = points(one.array)
-    if len(domain) != 2 or not _flat(one, arrays):
-        return None
-    row, column = domain
-    left: list[Expr] = []
-    right: list[Expr] = []
-    for factor in Mul.make_args(one.body):
-        free = factor.free_symbols
-        if row in free and column in free:
-            return None
-        (right if column in free else left).append(factor)
-    block = block_index(one.array)
-    depends = (row in Mul(*left).free_symbols, column in Mul(*right).free_symbols)
-    if not all(depends) or (block is not None and block in Mul(*left).free_symbols):
-        return None
-    return Operands(row, column, Mul(*left), Mul(*right))
-
-
-def _flat(one: Sum, arrays: Quantities) -> bool:
-    """Whether the sum runs along one axis, a plain one or a whole stacked one."""
-    if len(one.over) == 1:
-        return True
-    for entry in one.body.atoms(Entry):
-        groups = groups_of(entry, arrays.arrays[entry.name])
-        if any(set(one.over) & set(group) and tuple(group) != one.over for group in groups):
-            return False
-    return True
-
-
-def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fetch) -> Product:
+def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fetch, added: bool) -> Product:
     """The product of a sum's operands."""
     block = block_index(one.array)
     variables = {(found.row,): variable(found.row), (found.column,): variable(found.column), one.over: DEPTH}
@@ -100,7 +62,7 @@ def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fe
         variables[(block,)] = BLOCK
     return Product(
         name=one.name,
-        comment=sum_text(one, arrays),
+        comment=sum_text(one, arrays, added),
         groups=int(block.dim) if block is not None else 1,
         row=variable(found.row),
         column=variable(found.column),
@@ -109,13 +71,14 @@ def product(one: Sum, found: Operands, depth: str, arrays: Quantities, fetch: Fe
         left_along=_along(found.left, one, arrays),
         right_along=_along(found.right, one, arrays),
         depth=depth,
+        added=added,
     )
 
 
-def sum_text(one: Sum, arrays: Quantities) -> str:
-    """``sum_a = h_prev · W_h``."""
+def sum_text(one: Sum, arrays: Quantities, added: bool = False) -> str:
+    """``sum_a = h_prev · W_h``, ``sum_a += …``."""
     axes = tuple(axis.indices for axis in one.array.axes if axis.size != PARTS)
-    return f"{one.name} = {form_text(form_of(one.value, axes, arrays), UNICODE)}"
+    return f"{one.name} {'+=' if added else '='} {form_text(form_of(one.value, axes, arrays), UNICODE)}"
 
 
 def operand(expr: Expr, variables: Mapping[Group, str], arrays: Quantities, fetch: Fetch) -> str:

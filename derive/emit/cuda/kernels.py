@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from textwrap import wrap
 
+from sympy import Mul
+
 from derive.emit.cuda.addresses import entry, unravel, variable
-from derive.emit.cuda.contractions import BLOCK, DEPTH, Product, operand, operands, product, sum_text
+from derive.emit.cuda.contractions import BLOCK, DEPTH, Fetch, Product, operand, product, sum_text
 from derive.emit.cuda.expressions import scalar
-from derive.emit.cuda.memory import Memory, Place
+from derive.emit.cuda.memory import Located, Place
 from derive.emit.cuda.names import spelled
 from derive.emit.cuda.order import ENDED, SOURCE, Ends, ended_text, source_place
 from derive.emit.cuda.phases import Phase
 from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
-from derive.index import Index, Stack
+from derive.index import Entry, Index, Stack
 from derive.matrix import Form, Group, matrix_form
+from derive.plan.products import operands
 from derive.plan.rotation import AFTER
 from derive.plan.stages import Stage
 from derive.plan.sums import PARTS, Sum, block_index
@@ -75,8 +78,13 @@ class Kernel:
     ahead: tuple[str, ...]
     blocks: tuple[Block, ...]
 
+    @property
+    def formed(self) -> tuple[Product, ...]:
+        """The products by the sums that they form: of those that are added up the first."""
+        return tuple(one for one in self.products if not one.added)
 
-def kernel(name: str, stage: Stage, phase: Phase, memory: Memory, comments: Comments) -> Kernel:
+
+def kernel(name: str, stage: Stage, phase: Phase, memory: Located, comments: Comments) -> Kernel:
     """The kernel of a stage."""
     return _Builder(name, stage, phase, memory, comments).build()
 
@@ -86,7 +94,7 @@ class _Builder:
     name: str
     stage: Stage
     phase: Phase
-    memory: Memory
+    memory: Located
     comments: Comments
     places: dict[str, Place] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -94,20 +102,22 @@ class _Builder:
     local: set[str] = field(default_factory=set)
 
     def build(self) -> Kernel:
-        arrays = self.memory.phases
-        self.ends = Ends(self.phase, self.memory)
-        found = {one.name: operands(one, arrays) for one in self.stage.sums}
+        arrays = self.memory
+        self.ends = Ends(self.phase)
+        found = {one.name: operands(one) for one in self.stage.sums}
         self.tiled = {name for name, split in found.items() if split is not None}
         products = [
-            product(one, split, self._bound(one), arrays, self._fetch)
+            product(part, split, self._bound(part), arrays, self._fetcher(part), added=position > 0)
             for one in self.stage.sums
-            if (split := found[one.name]) is not None
+            for position, part in enumerate(one.all)
+            if (split := operands(part)) is not None
         ]
-        tile = tile_for([one.groups for one in products], self.phase.every_step) if products else None
+        sums = [one.groups for one in products if not one.added]
+        tile = tile_for(sums, self.phase.every_step) if products else None
         self.kind = "totals" if self.stage.parts else "pointwise"
         if tile is not None:
             self.kind = "sliced" if tile.sliced else "tiled"
-        firsts = accumulate((one.groups for one in products), initial=0)
+        firsts = accumulate((0 if one.added else one.groups for one in products), initial=0)
         products = [replace(one, first=first) for one, first in zip(products, firsts, strict=False)]
         self.variables: dict[Group, str] = {(index,): variable(index) for index in self.stage.domain}
         totals = [self._total(one) for one in self.stage.sums] if self.kind == "totals" else []
@@ -138,13 +148,25 @@ class _Builder:
 
     def _size(self, index: Index) -> str:
         """How far an index runs; all steps of all sequences are rows of one long batch."""
-        is_batch = str(index.dim) == self.memory.phases.plan.batch
+        is_batch = str(index.dim) == self.memory.batch
         return "rows" if is_batch and not self.phase.every_step else str(index.dim)
 
     def _bound(self, one: Sum) -> str:
-        """How many terms a sum has; those of step t + 1 are none at the last step."""
-        bound = " * ".join(self._size(index) for index in one.over)
-        return f"{LAST_STEP} ? 0 : {bound}" if one.name.endswith(AFTER) else bound
+        """How many terms a sum has."""
+        return self._if_any(one, " * ".join(self._size(index) for index in one.over))
+
+    def _if_any(self, one: Sum, bound: str) -> str:
+        """A bound, or 0: there are no terms of step t + 1 at the last step, and none where a factor is missing."""
+        missing = dict.fromkeys(self.memory.place(name).pointer for name in self._factors(one))
+        if not missing:
+            return f"{LAST_STEP} ? 0 : {bound}" if one.name.endswith(AFTER) else bound
+        conditions = [*(f"{pointer}_" for pointer in missing), *([f"!{LAST_STEP}"] if one.name.endswith(AFTER) else [])]
+        return f"{' && '.join(conditions)} ? {bound} : 0"
+
+    def _factors(self, one: Sum) -> list[str]:
+        """The arrays that may be missing and are factors of all terms."""
+        factors = [factor.name for factor in Mul.make_args(one.body) if isinstance(factor, Entry)]
+        return sorted(name for name in factors if self.memory.place(name).optional)
 
     def _point(self) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
         """(statements that find it, the condition that it is one, how many there are)."""
@@ -168,8 +190,8 @@ class _Builder:
         variables = {**self.variables, **self._unravelled(one)}
         if block is not None:
             variables[(block,)] = BLOCK
-        term = operand(one.body, variables, self.memory.phases, self._fetch)
-        comment = sum_text(one, self.memory.phases)
+        term = operand(one.body, variables, self.memory, self._fetcher(one))
+        comment = sum_text(one, self.memory)
         return Total(one.name, comment, int(block.dim) if block is not None else 1, term, self._bound(one))
 
     def _loop(self, one: Sum) -> Iterator[str]:
@@ -187,13 +209,13 @@ class _Builder:
             here = {**variables, (block,): str(label)} if block is not None else variables
             yield f"Real {one.name}{suffix} = 0;"
             yield from (f"{'    ' * depth}{head}" for depth, head in enumerate(heads))
-            term = operand(one.body, here, self.memory.phases, self._fetch)
+            term = operand(one.body, here, self.memory, self._fetcher(one))
             yield f"{'    ' * len(heads)}{one.name}{suffix} += {term};"
 
     def _loop_head(self, one: Sum, index: Index) -> str:
         at, bound = variable(index), self._size(index)
-        if one.name.endswith(AFTER) and index == one.over[0]:
-            bound = f"({LAST_STEP} ? 0 : {bound})"
+        if index == one.over[0] and (some := self._if_any(one, bound)) != bound:
+            bound = f"({some})"
         return f"for (Index {at} = 0; {at} < {bound}; ++{at})"
 
     def _unravelled(self, one: Sum) -> dict[Group, str]:
@@ -225,8 +247,8 @@ class _Builder:
 
     def _equation(self, equation: Equation) -> Iterator[Block]:
         """The statements of an equation under its comments, block by block where it is stacked."""
-        name, form = equation.name, matrix_form(equation, self.memory.phases)
-        stored = name in self.memory.phases.in_memory
+        name, form = equation.name, matrix_form(equation, self.memory)
+        stored = name in self.memory.in_memory
         self.local.add(name)
         head = self.comments.get(name, ())
         for suffix, label in _blocks_of(equation.array):
@@ -256,7 +278,7 @@ class _Builder:
 
     def _name(self, label: int | None, leaf: Form) -> str:
         """The variable of an entry: a sum, an earlier equation's value, or what is loaded for it."""
-        name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
+        name, array = str(leaf.value), self.memory.arrays[str(leaf.value)]
         own = array.labels.index(leaf.label) if leaf.label else label if _has_block(leaf, array) else None
         suffix = f"_{array.labels[own]}" if own is not None else ""
         if ready := self._ready(name, own):
@@ -291,12 +313,18 @@ class _Builder:
 
     # -- memory ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, leaf: Form, variables: Mapping[Group, str]) -> str:
-        name, array = str(leaf.value), self.memory.phases.arrays[str(leaf.value)]
+    def _fetcher(self, one: Sum) -> Fetch:
+        """Spells the entries in a sum's terms, which are none where a factor is missing."""
+        return partial(self._fetch, self._factors(one))
+
+    def _fetch(self, there: Container[str], leaf: Form, variables: Mapping[Group, str]) -> str:
+        name, array = str(leaf.value), self.memory.arrays[str(leaf.value)]
         label = array.labels.index(leaf.label) if leaf.label else None
-        return self._fetched(name, leaf.groups, label, variables)
+        fetched = self._at if name in there else self._fetched
+        return fetched(name, leaf.groups, label, variables)
 
     def _fetched(self, name: str, groups: tuple[Group, ...], label: int | None, variables: Mapping[Group, str]) -> str:
+        """An entry in memory, zero where the array is missing."""
         text = self._at(name, groups, label, variables)
         place = self.memory.place(name)
         return f"({place.pointer}_ ? {text} : Real(0))" if place.optional else text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from sympy import Integer
 
@@ -45,11 +47,45 @@ class Place:
         return f"{self.owner}.at({step} + {self.offset})" if self.offset else f"{self.owner}.at({step})"
 
 
+class Located(Protocol):
+    """What kernels are built from beside their stages: arrays and where they are.
+
+    Attributes:
+        arrays: every array that a stage mentions, by name.
+        in_memory: those that a stage has to store.
+        batch, dims: the names of the batch dimension and of all dimensions.
+    """
+
+    @property
+    def arrays(self) -> Mapping[str, Array]: ...
+    @property
+    def in_memory(self) -> Container[str]: ...
+    @property
+    def batch(self) -> str: ...
+    @property
+    def dims(self) -> tuple[str, ...]: ...
+
+    def place(self, name: str) -> Place:
+        """Where an array is."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """The places of all arrays of a plan."""
 
     phases: Phases
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        return self.phases.arrays
+
+    @property
+    def in_memory(self) -> Container[str]:
+        return self.phases.in_memory
+
+    @property
+    def batch(self) -> str:
+        return self.phases.plan.batch
 
     @cached_property
     def dims(self) -> tuple[str, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from derive.calculus import COTANGENT
+from derive.calculus import COTANGENT, SEED
 from derive.emit.cuda.buffers import backward_buffers, forward_buffers
+from derive.emit.cuda.code import phase_code
 from derive.emit.cuda.comments import backward_comments, forward_comments
-from derive.emit.cuda.kernels import Comments, Kernel, kernel
-from derive.emit.cuda.launches import Launch, launch
+from derive.emit.cuda.kernels import Comments, Kernel
 from derive.emit.cuda.memory import Memory
 from derive.emit.cuda.names import check_names
 from derive.emit.cuda.phases import Phase, Phases
+from derive.emit.cuda.second import second_module
 from derive.emit.invented import check_invented
 from derive.emit.signature import (
     backward_texts,
@@ -26,31 +26,9 @@ from derive.emit.signature import (
 )
 from derive.emit.storage import Storage
 from derive.plan.schedule import schedule
-from derive.plan.stages import Stage
 from derive.plan.steps import check_steps
+from derive.plan.tangents import tangents
 from derive.program import Program
-
-_TITLES = {
-    "forward_before": "Forward, before the loop, for all steps at once",
-    "forward_step": "Forward, one step",
-    "forward_after": "Forward, after the loop, for all steps at once",
-    "backward_step": "Backward, one step, from the last to the first",
-    "backward_start": "Backward, what reaches the initial states from the first step",
-    "backward_after": "Backward, after the loop, for all steps at once",
-}
-_STEPS = {"forward_step": "t", "backward_step": "t", "backward_start": "0"}
-
-
-@dataclass(frozen=True)
-class PhaseCode:
-    """The kernels of a phase and their launches."""
-
-    title: str
-    launches: tuple[Launch, ...]
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        return tuple(one.kernel for one in self.launches)
 
 
 def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
@@ -69,20 +47,23 @@ def cuda_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]:
     check_invented(plan)
     phases = Phases(plan, Storage(plan))
     memory = Memory(phases)
-    code = {phase.name: _phase(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
+    code = {phase.name: phase_code(phase, memory, _comments(phases, phase, numbers)) for phase in phases.all}
     backward = [one for phase in phases.backward for one in code[phase.name].kernels]
+    moving = tangents(plan)
+    second = second_module(cell, moving, memory)
     return {
         **documentation(cell, derived),
         **step_signature(cell, derived),
         **sequence_signature(cell),
-        "functions": functions_in((cell, derived), without={"exp", "log", "sqrt", "tanh"}),  # C++ has these
+        "functions": functions_in((cell, derived, moving.program), without={"exp", "log", "sqrt", "tanh"}),  # in C++
         "backward_equations": columns(backward_texts(cell, derived, numbers)),
         "phases": [one for one in code.values() if one.launches],
         **code,
         "tape": forward_buffers(memory, "tape"),
         "scratch": forward_buffers(memory, "scratch"),
         "buffers_": backward_buffers(memory, backward),
-        **_host(cell, memory, backward),
+        **_host(cell, memory, [*backward, *second.kernels]),
+        **second.texts,
     }
 
 
@@ -90,26 +71,9 @@ def _comments(phases: Phases, phase: Phase, numbers: Mapping[str, str]) -> Comme
     return forward_comments(phases, phase) if phase in phases.forward else backward_comments(phases, phase, numbers)
 
 
-def _phase(phase: Phase, memory: Memory, comments: Comments) -> PhaseCode:
-    batch = memory.phases.plan.batch
-    made = [kernel(name, stage, phase, memory, comments) for name, stage in _named(phase, memory)]
-    return PhaseCode(_TITLES[phase.name], tuple(launch(one, _STEPS.get(phase.name), batch) for one in made))
-
-
-def _named(phase: Phase, memory: Memory) -> Iterator[tuple[str, Stage]]:
-    """The stages with their kernels' names: of several in a phase, each is named after its first result.
-
-    A stage whose results nobody reads is none.
-    """
-    stored = [[a.name for a in stage.produced if a.name in memory.phases.in_memory] for stage in phase.stages]
-    for stage, names in zip(phase.stages, stored, strict=True):
-        if names:
-            yield (phase.name if len(phase.stages) == 1 else f"{phase.name}_{names[0]}"), stage
-
-
-def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str, object]:
-    """What the host does beside launching: arguments that it keeps, states and cotangents that it copies."""
-    owners = {place.owner for one in backward for place in one.pointers}
+def _host(cell: Program, memory: Memory, later: Sequence[Kernel]) -> dict[str, object]:
+    """What the host does beside launching: arguments that it keeps for later kernels, states and cotangents to copy."""
+    owners = {place.owner for one in later for place in one.pointers}
     kept = [array.name for array in cell.inputs if array.role != "state" and array.name in owners]
     following = {state.next for state in cell.having("state")}
     last = last_states(cell)
@@ -144,7 +108,7 @@ def _host(cell: Program, memory: Memory, backward: Sequence[Kernel]) -> dict[str
             for array, name in zip(cell.inputs, fields, strict=True)
         ],
         "last_cotangents": [
-            (memory.gradient(one.result), None if one.given else COTANGENT + one.following)
+            (memory.gradient(one.result.name), None if one.given else COTANGENT + one.seed.name.removeprefix(SEED))
             for one in memory.phases.rotation.arrivals
         ],
     }

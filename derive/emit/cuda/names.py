@@ -21,8 +21,8 @@ _IN_KERNELS = f"""
     {" ".join(FUNCTIONS)}
 """
 _IN_HOST = """
-    Any T allocate arguments array buffers cache calls counts driver dtype given gpu gradients lengths memory np order
-    range reverse scratch sizes source stream tape t workspace
+    Any T allocate arguments array buffers cache calls counts driver dtype given gpu gradients keep lengths memory moved
+    np order range reverse scratch second sizes source stream swept tape t workspace
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
 _INNER = "__"  # in front of the number of a sum

@@ -8,10 +8,9 @@ has ended keeps its states, going backward the cotangents of its last states sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from derive.emit.cuda.addresses import variable
-from derive.emit.cuda.memory import Memory, Place
+from derive.emit.cuda.memory import Place
 from derive.emit.cuda.phases import Phase
 from derive.index import Index
 from derive.plan.rotation import AFTER
@@ -26,23 +25,18 @@ class Ends:
     """Which stores and loads of a phase depend on whether a sequence has ended."""
 
     phase: Phase
-    memory: Memory
 
     def kept_from(self, name: str) -> str | None:
         """The previous state, for a state that the phase computes in one step."""
-        return self.memory.phases.storage.states.get(name) if self.phase.name == "forward_step" else None
+        return self.phase.kept.get(name)
 
     def stays(self, name: str) -> bool:
         """Whether an array is the cotangent of a last state, on its way through the steps backward."""
-        return self.phase.name == "backward_step" and name in self._last
+        return name in self.phase.last
 
     def is_absent(self, name: str) -> bool:
         """Whether an array is such a cotangent where a step reads it."""
         return name.endswith(AFTER) and self.stays(name.removesuffix(AFTER))
-
-    @cached_property
-    def _last(self) -> set[str]:
-        return {one.result for one in self.memory.phases.rotation.arrivals if not one.given}
 
 
 def source_place(batch: Index) -> Place:

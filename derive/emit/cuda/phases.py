@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from derive.emit.storage import Storage
 from derive.index import Entry
-from derive.plan.rotation import AFTER, Rotation, rotate
+from derive.plan.rotation import AFTER, Arrival, Rotation, handed, rotate
 from derive.plan.schedule import Schedule
 from derive.plan.stages import Stage, reads, same_point, stages
 from derive.plan.sums import Sum, in_parts, name_sums
@@ -23,11 +23,15 @@ class Phase:
 
     Attributes:
         every_step: once for every step, or once for all steps, whose rows are then one long batch.
+        kept: what a sequence that has ended keeps: the previous value by the next one.
+        last: what comes in for last states, on its way through the steps to where a sequence ends.
     """
 
     name: str
     every_step: bool
     stages: tuple[Stage, ...]
+    kept: Mapping[str, str] = field(default_factory=dict)
+    last: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -39,20 +43,22 @@ class Phases:
 
     @cached_property
     def rotation(self) -> Rotation:
-        return rotate(self.plan)
+        arrays = self.plan.arrays
+        wanted = self.plan.step.outputs
+        return rotate(self.plan.recurrence, handed(self.plan), wanted, lambda name: self.plan.timed(arrays[name]))
 
     @cached_property
     def forward(self) -> tuple[Phase, Phase, Phase]:
         return (
-            self._phase("forward_before", False, name_sums(map(self._begun, self.plan.hoisted))),
-            self._phase("forward_step", True, name_sums(map(self._completed, self.plan.loop))),
-            self._phase("forward_after", False, name_sums(map(self._completed, self.plan.after))),
+            self._phase("forward_before", False, begun(self.plan.hoisted, self.storage.begun)),
+            self._phase("forward_step", True, completed(self.plan.loop, self.storage.begun), self.storage.states),
+            self._phase("forward_after", False, completed(self.plan.after, self.storage.begun)),
         )
 
     @cached_property
     def backward(self) -> tuple[Phase, Phase, Phase]:
         return (
-            self._phase("backward_step", True, self.rotation.turn),
+            self._phase("backward_step", True, self.rotation.turn, last=last_of(self.rotation.arrivals)),
             self._phase("backward_start", True, self.rotation.rest),
             self._phase("backward_after", False, in_parts(name_sums(self.plan.deferred), self.plan.batch)),
         )
@@ -70,22 +76,13 @@ class Phases:
                 found.update({array.name: array for array in stage.produced if array.name not in found})
         for name in self.storage.begun:
             found[name + BEFORE] = replace(found[name], name=name + BEFORE)
-        for arrival in self.rotation.arrivals:
-            for name in (arrival.result + AFTER, f"d{arrival.following}_given"):
-                found[name] = replace(arrival.previous, name=name, role="cotangent")
-        for name in self.rotation.after:
-            found[name + AFTER] = replace(found[name], name=name + AFTER)
-        return found
+        return found | later(self.rotation, found)
 
     @cached_property
     def in_memory(self) -> set[str]:
         """The arrays that a stage has to store: results, the tape, and what another stage reads."""
         found = self.storage.kept | set(self.plan.step.outputs)
-        for phase in self.all:
-            for stage in phase.stages:
-                found |= {name.removesuffix(AFTER) for name in from_memory(stage)}
-                found |= {one.name for one in stage.sums if stage.parts}
-        return found | {name.removesuffix(AFTER) for name in from_memory_names(self.rotation)}
+        return found | stored(self.all) | from_memory_names(self.rotation)
 
     def timed(self, name: str) -> bool:
         """Whether an array has a value for every step."""
@@ -107,21 +104,16 @@ class Phases:
 
     # -- building the phases -----------------------------------------------------------------------------------
 
-    def _phase(self, name: str, every_step: bool, equations: Iterable[Equation | Sum]) -> Phase:
-        return Phase(name, every_step, tuple(self._with_coefficients(stage) for stage in stages(list(equations))))
-
-    def _begun(self, equation: Equation) -> Equation:
-        """An equation before the loop, under a name of its own if the loop completes it."""
-        if equation.name not in self.storage.begun:
-            return equation
-        return replace(equation, array=replace(equation.array, name=equation.name + BEFORE))
-
-    def _completed(self, equation: Equation) -> Equation:
-        """An equation of the loop with what of it was computed before."""
-        if equation.name not in self.storage.begun:
-            return equation
-        begun = Entry(equation.name + BEFORE, *equation.array.indices)
-        return replace(equation, value=begun + equation.value)
+    def _phase(
+        self,
+        name: str,
+        every_step: bool,
+        equations: Sequence[Equation | Sum],
+        kept: Mapping[str, str] | None = None,
+        last: frozenset[str] = frozenset(),
+    ) -> Phase:
+        found = tuple(self._with_coefficients(stage) for stage in stages(equations))
+        return Phase(name, every_step, found, kept or {}, last)
 
     def _with_coefficients(self, stage: Stage) -> Stage:
         """The stage with the coefficients that it reads, each in front of its first user."""
@@ -138,6 +130,51 @@ class Phases:
             yield equation
 
 
+def begun(equations: Iterable[Equation], names: Container[str]) -> list[Equation | Sum]:
+    """Equations before the loop, under names of their own those that the loop completes."""
+    return name_sums(
+        replace(e, array=replace(e.array, name=e.name + BEFORE)) if e.name in names else e for e in equations
+    )
+
+
+def completed(equations: Iterable[Equation], names: Container[str]) -> list[Equation | Sum]:
+    """Equations of the loop, with what of them was computed before."""
+    return name_sums(with_begun(equations, names))
+
+
+def with_begun(equations: Iterable[Equation], names: Container[str]) -> list[Equation]:
+    """Equations with what of them was computed before the loop."""
+    return [
+        replace(e, value=Entry(e.name + BEFORE, *e.array.indices) + e.value) if e.name in names else e
+        for e in equations
+    ]
+
+
+def later(rotation: Rotation, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """What the turns of a loop read of step t + 1 and from outside, by name."""
+    found = [array for one in rotation.arrivals for array in (one.seed, _after(one.result), one.given) if array]
+    return {array.name: array for array in (*found, *(_after(arrays[name]) for name in rotation.after))}
+
+
+def _after(array: Array) -> Array:
+    return replace(array, name=array.name + AFTER)
+
+
+def last_of(arrivals: Iterable[Arrival]) -> frozenset[str]:
+    """What carries the cotangents of last states, which come in once, where a sequence ends."""
+    return frozenset(one.result.name for one in arrivals if one.given is None)
+
+
+def stored(phases: Iterable[Phase]) -> set[str]:
+    """The arrays that stages read from memory, or that are sums in parts."""
+    found: set[str] = set()
+    for phase in phases:
+        for stage in phase.stages:
+            found |= {name.removesuffix(AFTER) for name in from_memory(stage)}
+            found |= {one.name for one in stage.sums if stage.parts}
+    return found
+
+
 def from_memory(stage: Stage) -> dict[str, None]:
     """The names that a stage reads from memory, in order."""
     everything: list[Equation | Sum] = [*stage.sums, *stage.equations]
@@ -152,4 +189,4 @@ def from_memory(stage: Stage) -> dict[str, None]:
 
 def from_memory_names(rotation: Rotation) -> set[str]:
     """The arrays of the loop that its next turn, or what is left after the last, reads."""
-    return {*rotation.after, *(a.result for a in rotation.arrivals if a.carried)}
+    return {*rotation.after, *(one.result.name for one in rotation.arrivals if one.carried)}

@@ -178,8 +178,8 @@ class _Sweep:
         if self.places.upward and self.sweep.carries:
             self.places.pairs[ENDED[0]] = f"{ENDED[1]}[steps]"
             sizes = [self.places.array(carry.arrives).sizes for carry in self.sweep.carries]
-            carries = zip(self.sweep.carries, sizes, strict=True)
-            yield from kept_states([Array(carry.arrives, size, next=carry.leaves) for carry, size in carries])
+            names = [(self.places.step(carry.arrives), self.places.step(carry.leaves)) for carry in self.sweep.carries]
+            yield from kept_states([Array(a, size, next=b) for (a, b), size in zip(names, sizes, strict=True)])
 
     def _ending(self) -> Iterator[Block]:
         """Downward, cotangents of last states come in where their sequences end."""
