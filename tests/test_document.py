@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -110,9 +110,9 @@ def test_bad_front_matter(front: str, message: str) -> None:
 )
 def test_hostile_text_is_read_in_linear_time(text: str) -> None:
     """Broken if a megabyte of openers takes quadratic time: hours instead of about a second."""
-    start = perf_counter()
+    start = process_time()
     read_document(text)
-    assert perf_counter() - start < 10
+    assert process_time() - start < 10
 
 
 def test_what_is_no_text_is_refused() -> None:
