@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -25,7 +24,6 @@ from derive.notes.syntax import (
     Product,
     Quotient,
     Shaped,
-    Span,
     Sum,
     SumOver,
     Symbol,
@@ -34,26 +32,13 @@ from derive.notes.syntax import (
     symbol_below,
     walk,
 )
+from derive.verify.edit import Edit, raised_text, replaced
 from derive.verify.judge import bare
 from derive.verify.trees import one_minus, plus, times, with_node
 from derive.verify.words import Word, words_of
 
 _SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
 _NO_BRACES = str.maketrans("", "", "{}")
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of the text and the sentence that says what it puts right; cheaper ones are tried first.
-
-    Attributes:
-        right: gives the right side after it, for the edits of which there are many: it saves parsing them.
-    """
-
-    cost: int
-    text: str
-    sentence: str
-    right: Callable[[], Node] | None = None
 
 
 def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edit]:
@@ -69,9 +54,10 @@ def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edi
             yield from _of_node(claim, node, words)
         if isinstance(node, Applied):
             yield from _other_functions(claim.text, node.function, list(reader.functions))
+            yield from _prime(claim.text, node)
     if reader.grammar.indices:
         yield from _in_indices(claim, words, reader)
-    yield from _of_whole(claim, words)
+    yield from _of_whole(claim, words, reader.summed)
     yield from _other_terms(claim, due, reader)
 
 
@@ -83,34 +69,19 @@ def _parts(node: Node, reader: Reader) -> Iterator[Node]:
             yield from _parts(child, reader)
 
 
-def _replaced(text: str, span: Span, new: str) -> str:
-    """The text with a span replaced; brackets that belong to the span, as in tanh(x), stay."""
-    old = text[span[0] : span[1]]
-    if old[:1] + old[-1:] in {"()", "[]"} and new[:1] != old[:1]:
-        new = old[0] + new + old[-1]
-    return text[: span[0]] + new + text[span[1] :]
-
-
-def _raised_text(text: str, span: Span, mark: str) -> str:
-    """The text with a superscript put on a span, in brackets if it has one already."""
-    own = text[slice(*span)]
-    bracketed = "^" in own and own[:1] + own[-1:] != "()"
-    return text[: span[0]] + (f"({own}){mark}" if bracketed else own + mark) + text[span[1] :]
-
-
 def _left(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
     """The d is missing on the left, or all is right for another quantity."""
     node = bare(claim.left)
     if isinstance(node, Applied | Symbol):
         start = node.span[0]
         sentence = f"{plain(node)} should be d {plain(node)}: the d is missing"
-        yield Edit(1, _replaced(claim.text, (start, start), "d"), sentence)
+        yield Edit(1, replaced(claim.text, (start, start), "d"), sentence)
     if isinstance(node, Concatenation):
         yield from _swaps(claim.text, node.parts)
     if isinstance(node, Symbol | Differential | Quotient):
         for word in (one for one in words if one.cotangent or isinstance(node, Symbol)):
             sentence = f"{plain(node)} should be {word.text}: the right side is what is due for {word.text}"
-            yield Edit(5, _replaced(claim.text, node.span, word.latex), sentence)
+            yield Edit(5, replaced(claim.text, node.span, word.latex), sentence)
 
 
 def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
@@ -126,15 +97,15 @@ def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield from _functions(claim, node)
         case Number(value=value):
             for number in sorted({1, 2} - {value}):
-                yield Edit(2, _replaced(text, node.span, str(number)), f"{plain(node)} should be {number}")
+                yield Edit(2, replaced(text, node.span, str(number)), f"{plain(node)} should be {number}")
         case Power(base=base, exponent=exponent):
             yield from _powers(text, node, base, exponent)
         case Transpose(of=of):
             straight = text[of.span[0] : of.span[1]]
-            yield Edit(1, _replaced(text, node.span, straight), f"{plain(node)} should be {plain(of)}")
+            yield Edit(1, replaced(text, node.span, straight), f"{plain(node)} should be {plain(of)}")
         case Quotient(numerator=above):
             inner = text[above.span[0] : above.span[1]]
-            yield Edit(1, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")
+            yield Edit(1, replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")
         case Sum(terms=terms):
             yield from _terms(text, terms)
         case Product(factors=factors):
@@ -143,7 +114,7 @@ def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield from _swaps(text, parts)
         case SumOver(body=body):
             inner = text[body.span[0] : body.span[1]]
-            yield Edit(2, _replaced(text, node.span, inner), f"{plain(node)} should be {plain(body)}: no sum")
+            yield Edit(2, replaced(text, node.span, inner), f"{plain(node)} should be {plain(body)}: no sum")
     if not isinstance(node, Number | Power | Sum | Product | SumOver | Quotient | Negative):
         yield from _raised(text, node)
 
@@ -162,7 +133,7 @@ def _other_words(claim: Claim, node: Node, symbol: Symbol, cotangent: bool, word
         else:
             cost = 2 if word.symbol[0] == symbol.name[0] and word.cotangent == cotangent else 3
         right = partial(with_node, claim.right, node, word.node)
-        text = _replaced(claim.text, node.span, word.latex)
+        text = replaced(claim.text, node.span, word.latex)
         yield Edit(cost, text, f"{plain(node)} should be {word.text}", right)
 
 
@@ -174,22 +145,30 @@ def _derivatives(text: str, node: Node, own: str, value: Word) -> Iterator[Edit]
         (f"(1 - {squared})", f"(1 − {value.text}²)"),
     ):
         sentence = f"{plain(node)} lacks the derivative of the function: the factor {said} is missing"
-        yield Edit(3, _replaced(text, node.span, rf"({own} \odot {factor})"), sentence)
+        yield Edit(3, replaced(text, node.span, rf"({own} \odot {factor})"), sentence)
 
 
 def _functions(claim: Claim, node: Symbol) -> Iterator[Edit]:
     """A function is not applied."""
     for name in ("\\tanh", "\\sigma"):
         applied = Applied(node.span, Symbol(node.span, name), node)
-        text = _replaced(claim.text, node.span, f"{name}({claim.text[slice(*node.span)]})")
+        text = replaced(claim.text, node.span, f"{name}({claim.text[slice(*node.span)]})")
         yield Edit(3, text, f"{plain(node)} should be {plain(applied)}", partial(with_node, claim.right, node, applied))
+
+
+def _prime(text: str, node: Applied) -> Iterator[Edit]:
+    """The function where its derivative is due."""
+    if isinstance(node.function, Symbol):
+        end = node.function.span[1]
+        meant = f"{plain(node.function)}′({plain(node.argument)})"
+        yield Edit(2, replaced(text, (end, end), "'"), f"{plain(node)} should be {meant}: the prime is missing")
 
 
 def _other_functions(text: str, function: Node, names: Sequence[str]) -> Iterator[Edit]:
     for name in names:
         if isinstance(function, Symbol) and function.name != name:
             other = Symbol(function.span, name)
-            yield Edit(2, _replaced(text, function.span, name), f"{plain(function)} should be {plain(other)}")
+            yield Edit(2, replaced(text, function.span, name), f"{plain(function)} should be {plain(other)}")
 
 
 def _swaps(text: str, parts: Sequence[Node]) -> Iterator[Edit]:
@@ -205,26 +184,26 @@ def _raised(text: str, node: Node) -> Iterator[Edit]:
     squared = Power(node.span, node, 2)
     if isinstance(node, Applied) and not isinstance(node.function, Differential):
         end = node.function.span[1]
-        yield Edit(1, _replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
+        yield Edit(1, replaced(text, (end, end), "^2"), f"{plain(node)} should be {plain(squared)}")
         return
-    yield Edit(2, _raised_text(text, node.span, "^2"), f"{plain(node)} should be {plain(squared)}")
+    yield Edit(2, raised_text(text, node.span, "^2"), f"{plain(node)} should be {plain(squared)}")
     turned = Transpose(node.span, node)
     sentence = f"{plain(node)} should be {plain(turned)}: a transpose is missing"
-    yield Edit(1, _raised_text(text, node.span, "^T"), sentence)
+    yield Edit(1, raised_text(text, node.span, "^T"), sentence)
 
 
 def _powers(text: str, node: Power, base: Node, exponent: int) -> Iterator[Edit]:
     raised = text[node.span[0] : node.span[1]]
     lowered = raised.replace(f"^{exponent}", "", 1).replace(f"^{{{exponent}}}", "", 1)
-    yield Edit(1, _replaced(text, node.span, lowered), f"{plain(node)} should be {plain(base)}")
+    yield Edit(1, replaced(text, node.span, lowered), f"{plain(node)} should be {plain(base)}")
     if exponent != 2 and lowered != raised:
-        squared = _raised_text(lowered, (0, len(lowered)), "^2") if not isinstance(base, Applied) else f"({lowered})^2"
+        squared = raised_text(lowered, (0, len(lowered)), "^2") if not isinstance(base, Applied) else f"({lowered})^2"
         sentence = f"{plain(node)} should be {plain(Power(node.span, base, 2))}"
-        yield Edit(1, _replaced(text, node.span, squared), sentence)
+        yield Edit(1, replaced(text, node.span, squared), sentence)
     if isinstance(base, Sum) and len(base.terms) == 2:
         second = base.terms[1]
         inner = second.of if isinstance(second, Negative) else second
-        inside = _raised_text(text[: base.span[1]], inner.span, f"^{exponent}") + text[node.span[1] :]
+        inside = raised_text(text[: base.span[1]], inner.span, f"^{exponent}") + text[node.span[1] :]
         put = Power(inner.span, inner, exponent)
         sign = "−" if isinstance(second, Negative) else "+"
         meant = f"{plain(base.terms[0])} {sign} {plain(put)}"
@@ -235,17 +214,17 @@ def _terms(text: str, terms: Sequence[Node]) -> Iterator[Edit]:
     for position, term in enumerate(terms):
         if position:
             start = terms[position - 1].span[1]
-            yield Edit(2, _replaced(text, (start, term.span[1]), ""), f"the term {plain(term)} is too many")
+            yield Edit(2, replaced(text, (start, term.span[1]), ""), f"the term {plain(term)} is too many")
             inner = term.of if isinstance(term, Negative) else term
             flipped = " + " if isinstance(term, Negative) else " - "
             body = text[inner.span[0] : inner.span[1]]
             sign = "+" if isinstance(term, Negative) else "−"
             before = terms[position - 1]
             beside = f"{plain(before)} and {plain(term)} should be multiplied, not added"
-            yield Edit(2, _replaced(text, (before.span[1], inner.span[0]), " \\odot "), beside)
+            yield Edit(2, replaced(text, (before.span[1], inner.span[0]), " \\odot "), beside)
             yield Edit(
                 1,
-                _replaced(text, (start, term.span[1]), flipped + body),
+                replaced(text, (start, term.span[1]), flipped + body),
                 f"the sign of {plain(inner)} should be {sign}",
             )
         elif not isinstance(terms[1], Negative):
@@ -257,21 +236,21 @@ def _factors(text: str, node: Product, factors: Sequence[Node]) -> Iterator[Edit
     for position, factor in enumerate(factors):
         sentence = f"the factor {plain(factor)} is too many"
         if position:
-            yield Edit(2, _replaced(text, (factors[position - 1].span[1], factor.span[1]), ""), sentence)
+            yield Edit(2, replaced(text, (factors[position - 1].span[1], factor.span[1]), ""), sentence)
             before = factors[position - 1]
             parts = [text[f.span[0] : f.span[1]] for f in (before, factor)]
             sign = text[before.span[1] : factor.span[0]]
-            swapped = _replaced(text, (before.span[0], factor.span[1]), parts[1] + sign + parts[0])
+            swapped = replaced(text, (before.span[0], factor.span[1]), parts[1] + sign + parts[0])
             yield Edit(2, swapped, f"{plain(before)} and {plain(factor)} should change places")
             yield from _transposed_product(text, before, factor)
             between = (before.span[1], factor.span[0])
             if node.operators[position - 1] == "⊙":
-                dotted = _replaced(text, between, " \\cdot ")
+                dotted = replaced(text, between, " \\cdot ")
                 yield Edit(1, dotted, f"{plain(node)} should be a matrix product")
             beside = f"{plain(before)} and {plain(factor)}"
-            yield Edit(2, _replaced(text, between, " + "), f"{beside} should be added, not multiplied")
+            yield Edit(2, replaced(text, between, " + "), f"{beside} should be added, not multiplied")
         else:
-            yield Edit(2, _replaced(text, (factor.span[0], factors[1].span[0]), ""), sentence)
+            yield Edit(2, replaced(text, (factor.span[0], factors[1].span[0]), ""), sentence)
 
 
 def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
@@ -290,7 +269,7 @@ def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
             return
     first, second = (text[slice(*part.span)] + end for part, end in zip(parts, ends, strict=True))
     yield Edit(
-        2, _replaced(text, span, f"{first} \\cdot {second}"), f"{plain(left)} · {plain(right)} should be {turned}"
+        2, replaced(text, span, f"{first} \\cdot {second}"), f"{plain(left)} · {plain(right)} should be {turned}"
     )
 
 
@@ -304,18 +283,18 @@ def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
         if claim.text[start] + claim.text[end - 1] == "()":
             for word in words:
                 sentence = f"the term {word.text} is missing in {plain(node)}"
-                added = _replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
+                added = replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
                 yield Edit(4, added, sentence, partial(with_node, claim.right, node, plus(node, word.node)))
     for product in (node for node in inner if isinstance(node, Product)):
         end = product.factors[-1].span[1]
         for word in familiar:
             sentence = f"the factor {word.text} is missing in {plain(product)}"
             right = partial(with_node, claim.right, product, times(product, word.node))
-            yield Edit(2, _replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
+            yield Edit(2, replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
 
 
-def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
-    """Something that is missing altogether: a factor, a term, a sum over the batch."""
+def _of_whole(claim: Claim, words: Sequence[Word], summed: bool) -> Iterator[Edit]:
+    """Something that is missing altogether: a factor, a term, a sum over the batch or over the steps."""
     yield from _missing_inside(claim, words)
     yield from _missing_parts(claim, words)
     text, right = claim.text, claim.right
@@ -323,12 +302,14 @@ def _of_whole(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
     first = right.terms[0] if isinstance(right, Sum) else right
     if isinstance(first, Negative):
         inner = first.of
-        yield Edit(1, _replaced(text, (start, inner.span[0]), ""), f"the sign of {plain(inner)} should be +")
+        yield Edit(1, replaced(text, (start, inner.span[0]), ""), f"the sign of {plain(inner)} should be +")
     else:
-        yield Edit(2, _replaced(text, (start, start), "-"), f"the sign of {plain(first)} should be −")
-    summed = SumOver(right.span, "n", right)
-    sentence = f"{plain(right)} should be {plain(summed)}: the sum over n is missing"
-    yield Edit(2, _replaced(text, (start, start), "\\sum_n "), sentence)
+        yield Edit(2, replaced(text, (start, start), "-"), f"the sign of {plain(first)} should be −")
+    body = f"({text[slice(*right.span)]})" if isinstance(right, Sum) else text[slice(*right.span)]
+    for index in ("n", "t") if summed else ("n",):
+        whole = plain(SumOver(right.span, index, right))
+        sentence = f"{plain(right)} should be {whole}: the sum over {index} is missing"
+        yield Edit(2, replaced(text, right.span, f"\\sum_{index} {body}"), sentence)
 
 
 def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
@@ -348,20 +329,20 @@ def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
                 last = product.terms[-1] if isinstance(product, Sum) else product
                 yield Edit(
                     4,
-                    _replaced(text, place, f" \\odot {latex}"),
+                    replaced(text, place, f" \\odot {latex}"),
                     sentence,
                     partial(with_node, right, last, times(last, factor)),
                 )
         yield Edit(
             4,
-            _replaced(text, (end, end), f" + {word.latex}"),
+            replaced(text, (end, end), f" + {word.latex}"),
             f"the term {word.text} is missing",
             partial(plus, right, word.node),
         )
         if isinstance(right, Sum):
             whole = f"{word.latex} \\odot ({text[start:end]})"
             product_of_all = partial(times, word.node, right)
-            yield Edit(4, _replaced(text, right.span, whole), f"the factor {word.text} is missing", product_of_all)
+            yield Edit(4, replaced(text, right.span, whole), f"the factor {word.text} is missing", product_of_all)
 
 
 def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[Edit]:
@@ -378,12 +359,12 @@ def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[E
         sign, bare_latex = ("-", latex.lstrip("- ")) if isinstance(term, Negative) else ("+", latex)
         end = right.span[1]
         sentence = f"the term {said} is missing"
-        yield Edit(5, _replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, partial(plus, right, term))
+        yield Edit(5, replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, partial(plus, right, term))
         for old in terms if len(terms) > 1 else ():
             within = old.of if isinstance(old, Negative) else old
             signed = isinstance(old, Negative) == isinstance(term, Negative)
             if signed:
-                new = _replaced(text, within.span, bare_latex)
+                new = replaced(text, within.span, bare_latex)
                 yield Edit(6, new, f"{plain(within)} should be {said}", partial(with_node, right, within, inner))
 
 
@@ -400,8 +381,8 @@ def _in_indices(claim: Claim, words: Sequence[Word], reader: Reader) -> Iterator
         if below and len(indices) == 2:
             turned = own[: below.start()] + below[0].replace(indices, indices[::-1]) + own[below.end() :]
             sentence = f"the indices {indices} of {plain(node)} should be {indices[::-1]}"
-            yield Edit(1, _replaced(claim.text, node.span, turned), sentence)
+            yield Edit(1, replaced(claim.text, node.span, turned), sentence)
         for word in words if indices else ():
             latex = symbol_latex(f"{word.symbol}_{indices}")
-            text = _replaced(claim.text, node.span, reader.cotangent_latex(latex) if word.cotangent else latex)
+            text = replaced(claim.text, node.span, reader.cotangent_latex(latex) if word.cotangent else latex)
             yield Edit(3, text, f"{plain(node)} should be {word.text}")

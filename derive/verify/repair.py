@@ -14,7 +14,8 @@ from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.syntax import Claim, Quotient, walk
-from derive.verify.edits import Edit, edits
+from derive.verify.edit import Edit
+from derive.verify.edits import edits
 from derive.verify.judge import bare, judge
 from derive.verify.samples import sampled
 
