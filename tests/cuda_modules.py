@@ -93,8 +93,8 @@ def cotangents_of(name: str, args: list[np.ndarray], seed: int = 1) -> list[np.n
 
 # mLSTM divides by a sum that may cancel; a thread adds it up term by term, BLAS in several parts, which rounds less.
 # Layer normalisation of a single entry multiplies by 1/√ε what cancels, and a GPU rounds that otherwise: products are
-# added without being rounded first.
-FACTORS = {"mlstm": 10, "lstm_layernorm": 10}
+# added without being rounded first. Which array is off by how much is then a matter of chance.
+FACTORS = {"mlstm": 2.5, "lstm_layernorm": 2.5}
 
 
 def excess(
@@ -107,14 +107,16 @@ def excess(
     """The largest error of any array by what is allowed for it; above 1 is too much.
 
     The reference is the NumPy module in float64. Allowed is 1e-12 in float64; in float32 2e-6, or four times the error
-    that the NumPy module itself has in float32. ``FACTORS`` has cells to which more than the fourfold is allowed.
+    that the NumPy module itself has in float32. ``FACTORS`` has cells to which more is allowed, and the error of any array.
     """
     exact = run_numpy(name, [a.astype(np.float64) for a in args], [w.astype(np.float64) for w in cotangents], order)
-    factor = FACTORS.get(name, 4)
-    allowed = [factor / 4 * 1e-12] * len(exact)
+    allowed = [FACTORS.get(name, 1) * 1e-12] * len(exact)
     if args[0].dtype == np.float32:
-        own = run_numpy(name, args, cotangents, order)
-        allowed = [max(2e-6, factor * relative_error(low, due)) for low, due in zip(own, exact, strict=True)]
+        own = [
+            relative_error(low, due) for low, due in zip(run_numpy(name, args, cotangents, order), exact, strict=True)
+        ]
+        own = [max(own)] * len(own) if name in FACTORS else own
+        allowed = [max(2e-6, 4 * FACTORS.get(name, 1) * error) for error in own]
     errors = [relative_error(value, due) for value, due in zip(values, exact, strict=True)]
     # NaN is above any bound.
     return max((e / a if e == e else np.inf for e, a in zip(errors, allowed, strict=True)), default=0.0)

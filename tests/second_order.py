@@ -49,7 +49,7 @@ def assert_all_close(found: Arrays, due: Arrays, tolerance: float, what: str) ->
     scale = max((float(np.abs(one).max(initial=0)) for one in due), default=0.0)
     for value, reference in zip(found, due, strict=True):
         assert value.shape == reference.shape, what
-        if np.abs(reference).max(initial=0) > 1e-3 * scale:
+        if np.abs(reference).max(initial=0) > 1e-3 * max(scale, 1e-6):
             assert relative_error(value, reference) <= tolerance, what
         else:
             assert np.abs(value - reference).max(initial=0) <= tolerance * max(scale, 1.0), what

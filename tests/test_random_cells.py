@@ -28,9 +28,9 @@ STEP = 1e-200
 # Sums of some hundred products of powers, in float64, whose terms may be larger than they are.
 TOLERANCE = 1e-11
 SEEDS = range(30)
-MORE = range(1000, 1400)
+MORE = range(1000, 1100)
 CUDA_SEEDS = range(100, 112)
-MORE_CUDA = range(2000, 2100)
+MORE_CUDA = range(2000, 2030)
 
 
 @cache

@@ -37,12 +37,12 @@ WIDTH = 104
 
 @dataclass(frozen=True)
 class Total:
-    """A sum over many rows by a column of threads: its term, of variables ``k`` and ``block``."""
+    """A sum over many rows by a column of threads: the lines that return its term, of variables ``k`` and ``block``."""
 
     name: str
     comment: str
     groups: int
-    term: str
+    term: tuple[str, ...]
     depth: str
 
 
@@ -192,7 +192,8 @@ class _Builder:
             variables[(block,)] = BLOCK
         term = operand(one.body, variables, self.memory, self._fetcher(one))
         comment = sum_text(one, self.memory)
-        return Total(one.name, comment, int(block.dim) if block is not None else 1, term, self._bound(one))
+        lines = wrap(f"return {term};", WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return Total(one.name, comment, int(block.dim) if block is not None else 1, tuple(lines), self._bound(one))
 
     def _loop(self, one: Sum) -> Iterator[str]:
         """A sum as a loop of one thread; of a sum in parts, over one part."""
@@ -367,7 +368,7 @@ def _texts(blocks: tuple[Block, ...], products: list[Product], totals: list[Tota
     return [
         *(line for block in blocks for line in block.lines),
         *(text for one in products for text in (one.left, one.right, one.depth)),
-        *(text for one in totals for text in (one.term, one.depth)),
+        *(text for one in totals for text in (*one.term, one.depth)),
     ]
 
 
