@@ -118,10 +118,16 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
 
 
 def _added_to(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
-    """For a loop's dc = dc + …, a reader of the right side, where dc is what reaches c from outside, and all of dc."""
+    """For a loop's dc_next = dc_next + …, a reader of the right side, where it is what reaches c, and all of dc.
+
+    Where the notes have another name for all of dc, it is a plain equation.
+    """
     left = bare(claim.left)
     name = symbol_below(left) if isinstance(left, Differential) else None
-    if name is None or name not in reader.symbols or not isinstance(claim.right, Sum) or left not in claim.right.terms:
+    base = split_time(name or "")[0]
+    if name is None or name != f"{base}_next" or {base, f"{base}_t"} & reader.about or name not in reader.symbols:
+        return None
+    if not isinstance(claim.right, Sum) or left not in claim.right.terms:
         return None
     program = reader.ground.program
     whole, outside = (marked(reader.symbols[name], mark, program) for mark in (COTANGENT, SEED))
