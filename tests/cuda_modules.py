@@ -107,7 +107,7 @@ def excess(
     """The largest error of any array by what is allowed for it; above 1 is too much.
 
     The reference is the NumPy module in float64. Allowed is 1e-12 in float64; in float32 2e-6, or four times the error
-    that the NumPy module itself has in float32. ``FACTORS`` has cells to which more is allowed, and the error of any array.
+    that the NumPy module itself has in float32. ``FACTORS`` has cells to which more of the largest error is allowed.
     """
     exact = run_numpy(name, [a.astype(np.float64) for a in args], [w.astype(np.float64) for w in cotangents], order)
     allowed = [FACTORS.get(name, 1) * 1e-12] * len(exact)

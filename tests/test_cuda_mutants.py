@@ -99,7 +99,7 @@ def kind_of(mutant: Mutant) -> str:
     return mutant.name.partition(":")[0]
 
 
-@pytest.mark.parametrize("mutant", sampled())
+@pytest.mark.parametrize("mutant", list(sampled()))
 def test_a_planted_defect_is_caught(mutant: Mutant, outcomes: Outcomes) -> None:
     """Broken if a defect of this kind in a kernel or in the host module could pass the tests."""
     assert outcomes[mutant.name].result(), f"{mutant.name} survived"
