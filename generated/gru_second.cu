@@ -40,7 +40,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -95,7 +96,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -117,8 +119,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -218,7 +220,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -294,33 +297,39 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     // sum_a_dot_before = x · W_x_dot
     Real sum_a_dot_before[2][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 2 * H + block * H + at_h]; });
     // sum_a_dot_before += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 2 * H + block * H + at_h]; });
     // sum_a_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 2 * H + block * H + at_h]; });
     // sum_n_sum_dot_before = x_dot · U_x
     Real sum_n_sum_dot_before[1][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_n_sum_dot_before, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return U_x_[k * H + at_h]; });
     // sum_n_sum_dot_before += x · U_x_dot
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before, pieces, rows, H, Part(U_x_dot_ ? D : 0),
+        Tile(), sum_n_sum_dot_before, pieces, rows, H,
+        Part(U_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return U_x_dot_[k * H + at_h]; });
     // sum_n_sum_dot_before += (r ⊙ h_prev) · U_h_dot
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before, pieces, rows, H, Part(U_h_dot_ ? H : 0),
+        Tile(), sum_n_sum_dot_before, pieces, rows, H,
+        Part(U_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return gates_[at_n * 2 * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_dot_[k * H + at_h]; });
     const int rank = Tile::rank();
@@ -367,7 +376,8 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_r_dot(
     // sum_a_dot = h_prev_dot · W_h
     Real sum_a_dot_own[2][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[k * 2 * H + block * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_a_dot_own);
@@ -409,12 +419,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_n_dot(
     // sum_n_sum_dot = (r_dot ⊙ h_prev) · U_h
     Real sum_n_sum_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return r_dot_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[k * H + at_h]; });
     // sum_n_sum_dot += (h_prev_dot ⊙ r) · U_h
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k] * gates_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[k * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_n_sum_dot_own);
@@ -463,18 +475,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_d_next_h
     // sum_dh_prev_after = da_after · W_hᵀ
     Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 2 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : 2 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 2 * H + k]; });
     // sum_dh_prev_dot_after = da_dot_after · W_hᵀ
     Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 2 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : 2 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_after_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 2 * H + k]; });
     // sum_dh_prev_dot_after += da_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ && !last_step ? 2 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(W_h_dot_ && !last_step ? 2 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 2 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
@@ -536,18 +551,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_da(
     // sum_dr_sum = dn_sum · U_hᵀ
     Real sum_dr_sum_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dr_sum_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dr_sum_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[at_h * H + k]; });
     // sum_dr_sum_dot = dn_sum_dot · U_hᵀ
     Real sum_dr_sum_dot_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dr_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dr_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_[at_h * H + k]; });
     // sum_dr_sum_dot += dn_sum · U_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dr_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(U_h_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dr_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(U_h_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_h_dot_[at_h * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dr_sum_own);
@@ -607,12 +625,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     // sum_dh_prev_dot = da_dot · W_hᵀ
     Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(2 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(2 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 2 * H + k]; });
     // sum_dh_prev_dot += da · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ ? 2 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(W_h_dot_ ? 2 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 2 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
@@ -639,22 +659,26 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = dn_sum_dot · U_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(H),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return U_x_[at_d * H + k]; });
     // sum_dx_dot += dn_sum · U_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(U_x_dot_ ? H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(U_x_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return U_x_dot_[at_d * H + k]; });
     // sum_dx_dot += da_dot · W_xᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(2 * H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 2 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 2 * H + k]; });
     const int rank = Tile::rank();
@@ -682,23 +706,27 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = xᵀ · da_dot
     Real dW_x_dot_parts[2][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
     // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
     // dU_x_dot_parts = x_dotᵀ · dn_sum
     Real dU_x_dot_parts[1][8][1] = {};
     add_product<false, false>(
-        Tile(), dU_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dU_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dn_sum_[k * H + at_h]; });
     // dU_x_dot_parts += xᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dU_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dn_sum_dot_[k * H + at_h]; });
     const int rank = Tile::rank();
@@ -727,28 +755,33 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     // dW_h_dot_parts = h_prevᵀ · da_dot
     Real dW_h_dot_parts[2][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_dot_[k * 2 * H + block * H + at_h2]; });
     // dW_h_dot_parts += h_prev_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_[k * 2 * H + block * H + at_h2]; });
     // dU_h_dot_parts = (r_dot ⊙ h_prev)ᵀ · dn_sum
     Real dU_h_dot_parts[1][8][1] = {};
     add_product<false, false>(
-        Tile(), dU_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return r_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
     // dU_h_dot_parts += (h_prev_dot ⊙ r)ᵀ · dn_sum
     add_product<false, false>(
-        Tile(), dU_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * gates_[k * 2 * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
     // dU_h_dot_parts += (r ⊙ h_prev)ᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return gates_[k * 2 * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
     const int rank = Tile::rank();

@@ -34,7 +34,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -89,7 +90,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -111,8 +113,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -212,7 +214,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -287,12 +290,14 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     // sum_h_sum_dot_before = x_dot · W_x
     Real sum_h_sum_dot_before[1][8][4] = {};
     add_product<true, false>(
-        Tile(), sum_h_sum_dot_before, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_h_sum_dot_before, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * H + at_h]; });
     // sum_h_sum_dot_before += x · W_x_dot
     add_product<true, false>(
-        Tile(), sum_h_sum_dot_before, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_h_sum_dot_before, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * H + at_h]; });
     const int rank = Tile::rank();
@@ -384,12 +389,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = dh_sum_dot · W_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(H),
         [=](Index at_n, Index k) { return dh_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * H + k]; });
     // sum_dx_dot += dh_sum · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? H : 0),
         [=](Index at_n, Index k) { return dh_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * H + k]; });
     const int rank = Tile::rank();
@@ -416,12 +423,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = x_dotᵀ · dh_sum
     Real dW_x_dot_parts[1][8][4] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_[k * H + at_h]; });
     // dW_x_dot_parts += xᵀ · dh_sum_dot
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return dh_sum_dot_[k * H + at_h]; });
     const int rank = Tile::rank();

@@ -41,7 +41,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -96,7 +97,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -118,8 +120,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -219,7 +221,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -296,17 +299,20 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     // sum_a_dot_before = x · W_x_dot
     Real sum_a_dot_before[4][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 4 * H + block * H + at_h]; });
     // sum_a_dot_before += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 4 * H + block * H + at_h]; });
     // sum_a_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_h_dot_ ? H : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_h_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 4 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -390,7 +396,8 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step(
     // sum_a_dot = h_prev_dot · W_h
     Real sum_a_dot_own[4][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[k * 4 * H + block * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_a_dot_own);
@@ -472,18 +479,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step(
     // sum_dh_prev_after = da_after · W_hᵀ
     Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
     // sum_dh_prev_dot_after = da_dot_after · W_hᵀ
     Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
     // sum_dh_prev_dot_after += da_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ && !last_step ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(W_h_dot_ && !last_step ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
@@ -588,12 +598,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     // sum_dh_prev_dot = da_dot · W_hᵀ
     Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[at_h * 4 * H + k]; });
     // sum_dh_prev_dot += da · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(W_h_dot_ ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(W_h_dot_ ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[at_h * 4 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
@@ -618,12 +630,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = da_dot · W_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(4 * H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 4 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 4 * H + k]; });
     const int rank = Tile::rank();
@@ -650,12 +664,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = xᵀ · da_dot
     Real dW_x_dot_parts[4][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
     // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -686,12 +702,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     // dW_h_dot_parts = h_prevᵀ · da_dot
     Real dW_h_dot_parts[4][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_dot_[k * 4 * H + block * H + at_h2]; });
     // dW_h_dot_parts += h_prev_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return da_[k * 4 * H + block * H + at_h2]; });
     const int rank = Tile::rank();

@@ -41,7 +41,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -96,7 +97,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -118,8 +120,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -219,7 +221,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -294,17 +297,20 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_a_dot_before(
     // sum_a_dot_before = x · W_x_dot
     Real sum_a_dot_before[4][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 4 * H + block * H + at_h]; });
     // sum_a_dot_before += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 4 * H + block * H + at_h]; });
     // sum_a_dot_before += h_prev · W_h_dot
     add_product<true, false>(
-        Tile(), sum_a_dot_before, pieces, rows, H, Part(W_h_dot_ ? P : 0),
+        Tile(), sum_a_dot_before, pieces, rows, H,
+        Part(W_h_dot_ ? P : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * P + k]; },
         [=](Index k, int block, Index at_h) { return W_h_dot_[k * 4 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -341,7 +347,8 @@ extern "C" __global__ void __launch_bounds__(256) upward_before_h_dot_before(
     // sum_h_dot_before = (o ⊙ tanh_c) · W_p_dot
     Real sum_h_dot_before[1][8][4] = {};
     add_product<true, false>(
-        Tile(), sum_h_dot_before, pieces, rows, P, Part(W_p_dot_ ? H : 0),
+        Tile(), sum_h_dot_before, pieces, rows, P,
+        Part(W_p_dot_ ? H : 0),
         [=](Index at_n, Index k) { return gates_[at_n * 4 * H + 3 * H + k] * tanh_c_[at_n * H + k]; },
         [=](Index k, int block, Index at_p) { return W_p_dot_[k * P + at_p]; });
     const int rank = Tile::rank();
@@ -388,7 +395,8 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_i_dot(
     // sum_a_dot = h_prev_dot · W_h
     Real sum_a_dot_own[4][4][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H, Part(P, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_a_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(P, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * P + k]; },
         [=](Index k, int block, Index at_h) { return W_h_[k * 4 * H + block * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_a_dot_own);
@@ -438,12 +446,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_h_dot(
     // sum_h_dot = (tanh_c_dot ⊙ o) · W_p
     Real sum_h_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_h_dot_own, slices[threadIdx.z].pieces, N, P, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_h_dot_own, slices[threadIdx.z].pieces, N, P,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return tanh_c_dot_[at_n * H + k] * gates_[at_n * 4 * H + 3 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_p_[k * P + at_p]; });
     // sum_h_dot += (o_dot ⊙ tanh_c) · W_p
     add_product<true, false>(
-        Tile(), sum_h_dot_own, slices[threadIdx.z].pieces, N, P, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_h_dot_own, slices[threadIdx.z].pieces, N, P,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return o_dot_[at_n * H + k] * tanh_c_[at_n * H + k]; },
         [=](Index k, int block, Index at_p) { return W_p_[k * P + at_p]; });
     keep_sums(slices[threadIdx.z], 0, sum_h_dot_own);
@@ -476,18 +486,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_d_next_h
     // sum_dh_prev_after = da_after · W_hᵀ
     Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, P, Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, P,
+        Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_h_[at_p * 4 * H + k]; });
     // sum_dh_prev_dot_after = da_dot_after · W_hᵀ
     Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, P, Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, P,
+        Part(last_step ? 0 : 4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_h_[at_p * 4 * H + k]; });
     // sum_dh_prev_dot_after += da_after · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, P, Part(W_h_dot_ && !last_step ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, P,
+        Part(W_h_dot_ && !last_step ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_after_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_h_dot_[at_p * 4 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
@@ -559,18 +572,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_da(
     // sum_dtanh_c_sum = d_next_h · W_pᵀ
     Real sum_dtanh_c_sum_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dtanh_c_sum_own, slices[threadIdx.z].pieces, N, H, Part(P, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dtanh_c_sum_own, slices[threadIdx.z].pieces, N, H,
+        Part(P, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return d_next_h_[at_n * P + k]; },
         [=](Index k, int block, Index at_h) { return W_p_[at_h * P + k]; });
     // sum_dtanh_c_sum_dot = d_next_h_dot · W_pᵀ
     Real sum_dtanh_c_sum_dot_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dtanh_c_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(P, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dtanh_c_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(P, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return d_next_h_dot_[at_n * P + k]; },
         [=](Index k, int block, Index at_h) { return W_p_[at_h * P + k]; });
     // sum_dtanh_c_sum_dot += d_next_h · W_p_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dtanh_c_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(W_p_dot_ ? P : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dtanh_c_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(W_p_dot_ ? P : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return d_next_h_[at_n * P + k]; },
         [=](Index k, int block, Index at_h) { return W_p_dot_[at_h * P + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dtanh_c_sum_own);
@@ -659,12 +675,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     // sum_dh_prev_dot = da_dot · W_hᵀ
     Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, P, Part(4 * H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, P,
+        Part(4 * H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_h_[at_p * 4 * H + k]; });
     // sum_dh_prev_dot += da · W_h_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, P, Part(W_h_dot_ ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, P,
+        Part(W_h_dot_ ? 4 * H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_p) { return W_h_dot_[at_p * 4 * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
@@ -689,12 +707,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = da_dot · W_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(4 * H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(4 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 4 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 4 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? 4 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 4 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 4 * H + k]; });
     const int rank = Tile::rank();
@@ -721,12 +741,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = xᵀ · da_dot
     Real dW_x_dot_parts[4][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
     // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -757,12 +779,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_h_dot_parts(
     // dW_h_dot_parts = h_prevᵀ · da_dot
     Real dW_h_dot_parts[4][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, P, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, P, H,
+        Part(rows, parts, at_parts),
         [=](Index at_p, Index k) { return h_prev_[k * P + at_p]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 4 * H + block * H + at_h]; });
     // dW_h_dot_parts += h_prev_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_h_dot_parts, pieces, P, H, Part(rows, parts, at_parts),
+        Tile(), dW_h_dot_parts, pieces, P, H,
+        Part(rows, parts, at_parts),
         [=](Index at_p, Index k) { return h_prev_dot_[k * P + at_p]; },
         [=](Index k, int block, Index at_h) { return da_[k * 4 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -817,17 +841,20 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_p_dot_parts(
     // dW_p_dot_parts = (tanh_c_dot ⊙ o)ᵀ · d_next_h
     Real dW_p_dot_parts[1][8][4] = {};
     add_product<false, false>(
-        Tile(), dW_p_dot_parts, pieces, H, P, Part(rows, parts, at_parts),
+        Tile(), dW_p_dot_parts, pieces, H, P,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return tanh_c_dot_[k * H + at_h] * gates_[k * 4 * H + 3 * H + at_h]; },
         [=](Index k, int block, Index at_p) { return d_next_h_[k * P + at_p]; });
     // dW_p_dot_parts += (o_dot ⊙ tanh_c)ᵀ · d_next_h
     add_product<false, false>(
-        Tile(), dW_p_dot_parts, pieces, H, P, Part(rows, parts, at_parts),
+        Tile(), dW_p_dot_parts, pieces, H, P,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return o_dot_[k * H + at_h] * tanh_c_[k * H + at_h]; },
         [=](Index k, int block, Index at_p) { return d_next_h_[k * P + at_p]; });
     // dW_p_dot_parts += (o ⊙ tanh_c)ᵀ · d_next_h_dot
     add_product<false, false>(
-        Tile(), dW_p_dot_parts, pieces, H, P, Part(rows, parts, at_parts),
+        Tile(), dW_p_dot_parts, pieces, H, P,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return gates_[k * 4 * H + 3 * H + at_h] * tanh_c_[k * H + at_h]; },
         [=](Index k, int block, Index at_p) { return d_next_h_dot_[k * P + at_p]; });
     const int rank = Tile::rank();

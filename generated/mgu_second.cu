@@ -39,7 +39,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -94,7 +95,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -116,8 +118,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -217,7 +219,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -293,24 +296,28 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     // sum_a_dot = x · W_x_dot
     Real sum_a_dot[2][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 2 * H + block * H + at_h]; });
     // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 2 * H + block * H + at_h]; });
     // sum_f_sum_dot_before = h_prev · U_f_dot
     Real sum_f_sum_dot_before[1][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_f_sum_dot_before, pieces, rows, H, Part(U_f_dot_ ? H : 0),
+        Tile(), sum_f_sum_dot_before, pieces, rows, H,
+        Part(U_f_dot_ ? H : 0),
         [=](Index at_n, Index k) { return h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[k * H + at_h]; });
     // sum_n_sum_dot_before = (f ⊙ h_prev) · U_n_dot
     Real sum_n_sum_dot_before[1][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_before, pieces, rows, H, Part(U_n_dot_ ? H : 0),
+        Tile(), sum_n_sum_dot_before, pieces, rows, H,
+        Part(U_n_dot_ ? H : 0),
         [=](Index at_n, Index k) { return f_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_dot_[k * H + at_h]; });
     const int rank = Tile::rank();
@@ -357,7 +364,8 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_f_dot(
     // sum_f_sum_dot = h_prev_dot · U_f
     Real sum_f_sum_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_f_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_f_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[k * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_f_sum_dot_own);
@@ -396,12 +404,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) upward_step_n_dot(
     // sum_n_sum_dot = (h_prev_dot ⊙ f) · U_n
     Real sum_n_sum_dot_own[1][4][2] = {};
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return h_prev_dot_[at_n * H + k] * f_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
     // sum_n_sum_dot += (f_dot ⊙ h_prev) · U_n
     add_product<true, false>(
-        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_n_sum_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return f_dot_[at_n * H + k] * h_prev_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[k * H + at_h]; });
     keep_sums(slices[threadIdx.z], 0, sum_n_sum_dot_own);
@@ -446,18 +456,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_d_next_h
     // sum_dh_prev_after = df_sum_after · U_fᵀ
     Real sum_dh_prev_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot_after = df_sum_dot_after · U_fᵀ
     Real sum_dh_prev_dot_after_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(last_step ? 0 : H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_dot_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot_after += df_sum_after · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H, Part(U_f_dot_ && !last_step ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_after_own, slices[threadIdx.z].pieces, N, H,
+        Part(U_f_dot_ && !last_step ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_after_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_after_own);
@@ -511,18 +524,21 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_step_df_sum(
     // sum_df_sum_2 = dn_sum · U_nᵀ
     Real sum_df_sum_2_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_df_sum_2_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_df_sum_2_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[at_h * H + k]; });
     // sum_df_sum_2_dot = dn_sum_dot · U_nᵀ
     Real sum_df_sum_2_dot_own[1][4][1] = {};
     add_product<true, true>(
-        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_[at_h * H + k]; });
     // sum_df_sum_2_dot += dn_sum · U_n_dotᵀ
     add_product<true, true>(
-        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H, Part(U_n_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_df_sum_2_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(U_n_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return dn_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_n_dot_[at_h * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_df_sum_2_own);
@@ -579,12 +595,14 @@ extern "C" __global__ void __launch_bounds__(32 * SLICES) downward_start(
     // sum_dh_prev_dot = df_sum_dot · U_fᵀ
     Real sum_dh_prev_dot_own[1][4][2] = {};
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(H, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(H, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_dot_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_[at_h * H + k]; });
     // sum_dh_prev_dot += df_sum · U_f_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H, Part(U_f_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
+        Tile(), sum_dh_prev_dot_own, slices[threadIdx.z].pieces, N, H,
+        Part(U_f_dot_ ? H : 0, SLICES, threadIdx.z, Tile::DEPTH),
         [=](Index at_n, Index k) { return df_sum_[at_n * H + k]; },
         [=](Index k, int block, Index at_h) { return U_f_dot_[at_h * H + k]; });
     keep_sums(slices[threadIdx.z], 0, sum_dh_prev_dot_own);
@@ -639,28 +657,33 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dU_f_dot_parts(
     // dU_f_dot_parts = h_prev_dotᵀ · df_sum
     Real dU_f_dot_parts[1][8][2] = {};
     add_product<false, false>(
-        Tile(), dU_f_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_f_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return df_sum_[k * H + at_h2]; });
     // dU_f_dot_parts += h_prevᵀ · df_sum_dot
     add_product<false, false>(
-        Tile(), dU_f_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_f_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return df_sum_dot_[k * H + at_h2]; });
     // dU_n_dot_parts = (h_prev_dot ⊙ f)ᵀ · dn_sum
     Real dU_n_dot_parts[1][8][2] = {};
     add_product<false, false>(
-        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_n_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return h_prev_dot_[k * H + at_h] * f_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
     // dU_n_dot_parts += (f_dot ⊙ h_prev)ᵀ · dn_sum
     add_product<false, false>(
-        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_n_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return f_dot_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_[k * H + at_h2]; });
     // dU_n_dot_parts += (f ⊙ h_prev)ᵀ · dn_sum_dot
     add_product<false, false>(
-        Tile(), dU_n_dot_parts, pieces, H, H, Part(rows, parts, at_parts),
+        Tile(), dU_n_dot_parts, pieces, H, H,
+        Part(rows, parts, at_parts),
         [=](Index at_h, Index k) { return f_[k * H + at_h] * h_prev_[k * H + at_h]; },
         [=](Index k, int block, Index at_h2) { return dn_sum_dot_[k * H + at_h2]; });
     const int rank = Tile::rank();
@@ -685,12 +708,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = da_dot · W_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(2 * H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(2 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 2 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 2 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? 2 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 2 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 2 * H + k]; });
     const int rank = Tile::rank();
@@ -717,12 +742,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = xᵀ · da_dot
     Real dW_x_dot_parts[2][8][2] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 2 * H + block * H + at_h]; });
     // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 2 * H + block * H + at_h]; });
     const int rank = Tile::rank();

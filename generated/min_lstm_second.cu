@@ -38,7 +38,8 @@ __device__ __forceinline__ Real power(Real base)
     return EXPONENT < 0 ? 1 / result : result;
 }
 
-[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);  // of the sums of one step: as many as fit into 48 KiB, which every GPU has
+// Of the sums of one step, as many slices as fit into 48 KiB, which every GPU has.
+[[maybe_unused]] constexpr int SLICES = 64 / sizeof(Real);
 
 __device__ __forceinline__ Index smaller(Index a, Index b) { return a < b ? a : b; }
 
@@ -93,7 +94,8 @@ struct Tiling {
 };
 
 // Pieces of a product's operands in shared memory: some terms of all rows and columns of a tile. Lines begin 16 bytes
-// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without conflicts.
+// apart from a multiple of the memory's banks, for vector loads, and for stores of neighbouring terms without
+// conflicts.
 template <class Tile, int WIDTH>
 struct Pieces {
     Real left[Tile::DEPTH][Tile::ROWS + 4], right[Tile::DEPTH][WIDTH + 4];
@@ -115,8 +117,8 @@ constexpr int threads_for(int entries, int team)
     return threads < entries ? (entries + team - 1) / team * team : threads;
 }
 
-// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what lies
-// side by side in memory, along k or along the lines.
+// Where in a piece, LINES wide, the entry lies that this thread loads as its load-th: neighbouring threads load what
+// lies side by side in memory, along k or along the lines.
 template <class Tile, bool ALONG, int LINES>
 struct Spot {
     static constexpr int TEAM = Tile::TEAM, ROW = threads_for(ALONG ? Tile::DEPTH : LINES, TEAM);
@@ -216,7 +218,8 @@ __device__ __forceinline__ void add_product(
             for (int block = 0; block < BLOCKS; ++block)
                 #pragma unroll
                 for (int own_column = 0; own_column < OWN_COLUMNS; ++own_column) {
-                    const Real right_own = pieces.right[depth][(threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column];
+                    const int own = (threadIdx.x * BLOCKS + block) * OWN_COLUMNS + own_column;
+                    const Real right_own = pieces.right[depth][own];
                     #pragma unroll
                     for (int own_row = 0; own_row < OWN_ROWS; ++own_row)
                         of_pieces[block][own_row][own_column] += left_own[own_row] * right_own;
@@ -291,12 +294,14 @@ extern "C" __global__ void __launch_bounds__(256) upward_before(
     // sum_a_dot = x · W_x_dot
     Real sum_a_dot[3][8][1] = {};
     add_product<true, false>(
-        Tile(), sum_a_dot, pieces, rows, H, Part(W_x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H,
+        Part(W_x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_dot_[k * 3 * H + block * H + at_h]; });
     // sum_a_dot += x_dot · W_x
     add_product<true, false>(
-        Tile(), sum_a_dot, pieces, rows, H, Part(x_dot_ ? D : 0),
+        Tile(), sum_a_dot, pieces, rows, H,
+        Part(x_dot_ ? D : 0),
         [=](Index at_n, Index k) { return x_dot_[at_n * D + k]; },
         [=](Index k, int block, Index at_h) { return W_x_[k * 3 * H + block * H + at_h]; });
     const int rank = Tile::rank();
@@ -468,12 +473,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dx_dot(
     // sum_dx_dot = da_dot · W_xᵀ
     Real sum_dx_dot[1][8][4] = {};
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(3 * H),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(3 * H),
         [=](Index at_n, Index k) { return da_dot_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_[at_d * 3 * H + k]; });
     // sum_dx_dot += da · W_x_dotᵀ
     add_product<true, true>(
-        Tile(), sum_dx_dot, pieces, rows, D, Part(W_x_dot_ ? 3 * H : 0),
+        Tile(), sum_dx_dot, pieces, rows, D,
+        Part(W_x_dot_ ? 3 * H : 0),
         [=](Index at_n, Index k) { return da_[at_n * 3 * H + k]; },
         [=](Index k, int block, Index at_d) { return W_x_dot_[at_d * 3 * H + k]; });
     const int rank = Tile::rank();
@@ -500,12 +507,14 @@ extern "C" __global__ void __launch_bounds__(256) downward_after_dW_x_dot_parts(
     // dW_x_dot_parts = xᵀ · da_dot
     Real dW_x_dot_parts[3][8][1] = {};
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(rows, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(rows, parts, at_parts),
         [=](Index at_d, Index k) { return x_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_dot_[k * 3 * H + block * H + at_h]; });
     // dW_x_dot_parts += x_dotᵀ · da
     add_product<false, false>(
-        Tile(), dW_x_dot_parts, pieces, D, H, Part(x_dot_ ? rows : 0, parts, at_parts),
+        Tile(), dW_x_dot_parts, pieces, D, H,
+        Part(x_dot_ ? rows : 0, parts, at_parts),
         [=](Index at_d, Index k) { return x_dot_[k * D + at_d]; },
         [=](Index k, int block, Index at_h) { return da_[k * 3 * H + block * H + at_h]; });
     const int rank = Tile::rank();

@@ -30,7 +30,8 @@ Outcomes = dict[str, Future[str | None]]
 
 def test_there_are_defects_of_every_kind() -> None:
     """Broken if a change of the templates leaves a pattern without a match: its defects would not be planted."""
-    for file, defects in ((f"{CELL}.cu", IN_KERNELS), (f"{CELL}_cuda.py", IN_HOST)):
+    of = {f"{CELL}.cu": IN_KERNELS, f"{CELL}_second.cu": IN_SECOND, f"{CELL}_cuda.py": IN_HOST}
+    for file, defects in of.items():
         for pattern, _ in itertools.chain(*defects.values()):
             assert re.search(pattern, FILES[file]), pattern
     kinds = Counter(mutant.name.partition(":")[0] for mutant in MUTANTS)
