@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, Mul
+from sympy import Add, Expr, Integer, Mul
 
 from derive.index import Entry, Index
 from derive.plan.stages import reads
@@ -51,6 +51,9 @@ def _flat(one: Sum) -> bool:
     """Whether the sum runs along one axis, a plain one or a whole stacked one."""
     if len(one.over) == 1:
         return True
+    # Only a stacked axis has an index over labels; two plain axes are two, though they are neighbours.
+    if len(one.over) != 2 or not isinstance(one.over[0].dim, Integer):
+        return False
     for entry in one.body.atoms(Entry):
         summed = [position for position, index in enumerate(entry.indices) if index in one.over]
         if summed and entry.indices[summed[0] : summed[0] + len(one.over)] != one.over:
