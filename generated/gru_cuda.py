@@ -94,7 +94,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.gates = _empty((T, N, 2 * H), dtype, allocate)  # r, z
         self.n = _empty((T, N, H), dtype, allocate)
@@ -104,14 +106,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.n_sum = _empty((T, N, H), dtype, allocate)
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, H), dtype, allocate)
         self.dW_x = _empty((D, 2 * H), dtype, allocate)
@@ -125,7 +131,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.d_next_h = _empty((N, H), dtype, allocate)
         self.dn_sum = _empty((T, N, H), dtype, allocate)
         self.dz = _empty((N, H), dtype, allocate)
@@ -737,7 +745,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.a_dot = _empty((T, N, 2 * H), dtype, allocate)
         self.n_sum_dot = _empty((T, N, H), dtype, allocate)
@@ -1305,7 +1315,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1380,30 +1391,82 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before": _Kernel("PPPPPqqq", (16, 16), (128, 16), False),
-    "forward_step_r": _Kernel("PPPPqq", (8, 4), (16, 8), True),
-    "forward_step_n": _Kernel("PPPPPPPPqq", (8, 4), (16, 16), True),
-    "backward_step_d_next_h": _Kernel("PPPPPPPPPPqqi", (8, 4), (16, 16), True),
-    "backward_step_da": _Kernel("PPPPPPPPqq", (8, 4), (16, 16), True),
-    "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
-    "backward_after_dx": _Kernel("PPPPPqqq", (16, 16), (128, 32), False),
-    "backward_after_dW_x_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h_parts": _Kernel("PPPPPPqqq", (16, 16), (128, 16), False),
-    "backward_after_db_parts": _Kernel("PPPPqqq", (32, 8), (32,), False),
-    "backward_after_dW_x": _Kernel("PPPPqqq", (256, 1), (256,), False),
-    "backward_after_dW_h": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "backward_after_db": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "upward_before": _Kernel("PPPPPPPPPPPPPPqqq", (16, 16), (128, 16), False, "gru_second.cu"),
-    "upward_step_r_dot": _Kernel("PPPPPPqq", (8, 4), (16, 8), True, "gru_second.cu"),
-    "upward_step_n_dot": _Kernel("PPPPPPPPPPPqq", (8, 4), (16, 16), True, "gru_second.cu"),
-    "downward_step_d_next_h": _Kernel("PPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "gru_second.cu"),
-    "downward_step_da": _Kernel("PPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "gru_second.cu"),
-    "downward_start": _Kernel("PPPPPqq", (8, 4), (16, 16), True, "gru_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPPPPPqqq", (16, 16), (128, 64), False, "gru_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPPPPqqqq", (16, 16), (128, 16), False, "gru_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPPPPPPqqq", (16, 16), (128, 16), False, "gru_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPPPqqq", (32, 8), (32,), False, "gru_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPPPqqq", (256, 1), (256,), False, "gru_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPPPqq", (256, 1), (256,), False, "gru_second.cu"),
-    "downward_after_db_dot": _Kernel("PPPPqq", (256, 1), (256,), False, "gru_second.cu"),
+    "forward_before": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_step_r": _Kernel(
+        "PPPPqq", (8, 4), (16, 8), True
+    ),
+    "forward_step_n": _Kernel(
+        "PPPPPPPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_step_d_next_h": _Kernel(
+        "PPPPPPPPPPqqi", (8, 4), (16, 16), True
+    ),
+    "backward_step_da": _Kernel(
+        "PPPPPPPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_start": _Kernel(
+        "PPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 32), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_dW_h_parts": _Kernel(
+        "PPPPPPqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_parts": _Kernel(
+        "PPPPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPPPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_db": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "upward_before": _Kernel(
+        "PPPPPPPPPPPPPPqqq", (16, 16), (128, 16), False, "gru_second.cu"
+    ),
+    "upward_step_r_dot": _Kernel(
+        "PPPPPPqq", (8, 4), (16, 8), True, "gru_second.cu"
+    ),
+    "upward_step_n_dot": _Kernel(
+        "PPPPPPPPPPPqq", (8, 4), (16, 16), True, "gru_second.cu"
+    ),
+    "downward_step_d_next_h": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "gru_second.cu"
+    ),
+    "downward_step_da": _Kernel(
+        "PPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "gru_second.cu"
+    ),
+    "downward_start": _Kernel(
+        "PPPPPqq", (8, 4), (16, 16), True, "gru_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPPPPPqqq", (16, 16), (128, 64), False, "gru_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPPPPqqqq", (16, 16), (128, 16), False, "gru_second.cu"
+    ),
+    "downward_after_dW_h_dot_parts": _Kernel(
+        "PPPPPPPPPPqqq", (16, 16), (128, 16), False, "gru_second.cu"
+    ),
+    "downward_after_db_dot_parts": _Kernel(
+        "PPPPqqq", (32, 8), (32,), False, "gru_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPPPqqq", (256, 1), (256,), False, "gru_second.cu"
+    ),
+    "downward_after_dW_h_dot": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "gru_second.cu"
+    ),
+    "downward_after_db_dot": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "gru_second.cu"
+    ),
 }

@@ -94,7 +94,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.q = _empty((T, N, 3 * H), dtype, allocate)
         self.r = _empty((T, N, H), dtype, allocate)
@@ -106,14 +108,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.a = _empty((T, N, 3 * H), dtype, allocate)
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, H), dtype, allocate)
         self.dW_x = _empty((D, 3 * H), dtype, allocate)
@@ -125,7 +131,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.d_next_h = _empty((T, N, H), dtype, allocate)
         self.dz = _empty((T, N, H), dtype, allocate)
         self.dq = _empty((T, N, 3 * H), dtype, allocate)
@@ -681,7 +689,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.a_dot = _empty((T, N, 3 * H), dtype, allocate)
         self.q_dot = _empty((T, N, 3 * H), dtype, allocate)
@@ -1235,7 +1245,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1310,32 +1321,88 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before": _Kernel("PPPPqqq", (16, 16), (128, 16), False),
-    "forward_step": _Kernel("PPPPPPPPPPqq", (8, 4), (16, 8), True),
-    "backward_step": _Kernel("PPPPPPPPPPPPqqi", (8, 4), (16, 16), True),
-    "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
-    "backward_after_da": _Kernel("PPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "backward_after_db_h_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_db_x_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_db_h": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_db_x": _Kernel("PPqq", (256, 1), (256,), False),
-    "upward_before": _Kernel("PPPPPPPPPPqqq", (16, 16), (64, 16), False, "gru_reset_after_second.cu"),
-    "upward_step": _Kernel("PPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "gru_reset_after_second.cu"),
-    "downward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "gru_reset_after_second.cu"),
-    "downward_start": _Kernel("PPPPPqq", (8, 4), (16, 16), True, "gru_reset_after_second.cu"),
-    "downward_after_da": _Kernel("PPPPPPPPPPPPPPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16), (128, 16), False, "gru_reset_after_second.cu"),
-    "downward_after_db_h_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "gru_reset_after_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "gru_reset_after_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "gru_reset_after_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"),
-    "downward_after_db_x_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "gru_reset_after_second.cu"),
-    "downward_after_db_h_dot": _Kernel("PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "gru_reset_after_second.cu"),
-    "downward_after_db_x_dot": _Kernel("PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"),
+    "forward_before": _Kernel(
+        "PPPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_step": _Kernel(
+        "PPPPPPPPPPqq", (8, 4), (16, 8), True
+    ),
+    "backward_step": _Kernel(
+        "PPPPPPPPPPPPqqi", (8, 4), (16, 16), True
+    ),
+    "backward_start": _Kernel(
+        "PPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_after_da": _Kernel(
+        "PPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h_parts": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_h_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_dW_h": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_db_x_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_db_h": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_db_x": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "upward_before": _Kernel(
+        "PPPPPPPPPPqqq", (16, 16), (64, 16), False, "gru_reset_after_second.cu"
+    ),
+    "upward_step": _Kernel(
+        "PPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "gru_reset_after_second.cu"
+    ),
+    "downward_step": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "gru_reset_after_second.cu"
+    ),
+    "downward_start": _Kernel(
+        "PPPPPqq", (8, 4), (16, 16), True, "gru_reset_after_second.cu"
+    ),
+    "downward_after_da": _Kernel(
+        "PPPPPPPPPPPPPPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_dW_h_dot_parts": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 16), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_db_h_dot_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 64), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_dW_h_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_db_x_dot_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_db_h_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "gru_reset_after_second.cu"
+    ),
+    "downward_after_db_x_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "gru_reset_after_second.cu"
+    ),
 }

@@ -72,7 +72,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.h_sum = _empty((T, N, H), dtype, allocate)
         self.h = _empty((T + 1, N, H), dtype, allocate)  # h[0] is h0, h[t + 1] that of step t
@@ -81,14 +83,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         pass
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, H), dtype, allocate)
         self.dW_x = _empty((D, H), dtype, allocate)
@@ -99,7 +105,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.d_next_h = _empty((T, N, H), dtype, allocate)
         self.dh_sum = _empty((T, N, H), dtype, allocate)
         self.dW_x_parts = _empty((_parts(T * N, "backward_after_dW_x_parts", D, H), D, H), dtype, allocate)
@@ -610,7 +618,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.h_sum_dot = _empty((T, N, H), dtype, allocate)
 
@@ -1124,7 +1134,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1199,21 +1210,55 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "forward_step": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "backward_step": _Kernel("PPPPPqq", (256, 1), (256,), False),
-    "backward_after_dh_sum": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 64), False),
-    "backward_after_du_parts": _Kernel("PPPPqqq", (32, 8), (32,), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_du": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16), (128, 64), False, "indrnn_second.cu"),
-    "upward_step": _Kernel("PPPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"),
-    "downward_step": _Kernel("PPPPPPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "indrnn_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 64), False, "indrnn_second.cu"),
-    "downward_after_du_dot_parts": _Kernel("PPPPPPPqqq", (32, 8), (32,), False, "indrnn_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "indrnn_second.cu"),
-    "downward_after_du_dot": _Kernel("PPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"),
+    "forward_before": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "forward_step": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dh_sum": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_du_parts": _Kernel(
+        "PPPPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_du": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "upward_before": _Kernel(
+        "PPPPPPPPqqq", (16, 16), (128, 64), False, "indrnn_second.cu"
+    ),
+    "upward_step": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"
+    ),
+    "downward_step": _Kernel(
+        "PPPPPPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 64), False, "indrnn_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 64), False, "indrnn_second.cu"
+    ),
+    "downward_after_du_dot_parts": _Kernel(
+        "PPPPPPPqqq", (32, 8), (32,), False, "indrnn_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "indrnn_second.cu"
+    ),
+    "downward_after_du_dot": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False, "indrnn_second.cu"
+    ),
 }

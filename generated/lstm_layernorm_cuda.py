@@ -128,7 +128,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.gates = _empty((T, N, 4 * H), dtype, allocate)  # i, g, f, o
         self.p_0 = _empty((T, N, 4 * H), dtype, allocate)
@@ -148,7 +150,9 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.p = _empty((T, N, 4 * H), dtype, allocate)
         self.p_0_sum = _empty((T, N), dtype, allocate)
         self.q = _empty((N, 4 * H), dtype, allocate)
@@ -159,7 +163,9 @@ class _Scratch:
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, H), dtype, allocate)
         self.dc0 = _empty((N, H), dtype, allocate)
@@ -175,7 +181,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.d_next_h = _empty((T, N, H), dtype, allocate)
         self.d_next_c = _empty((N, H), dtype, allocate)
         self.dc_1 = _empty((N, H), dtype, allocate)
@@ -968,7 +976,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.c_dot = _empty((T + 1, N, H), dtype, allocate)  # c_dot[t + 1] is that of step t
         self.p_dot = _empty((T, N, 4 * H), dtype, allocate)
@@ -1703,7 +1713,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1778,78 +1789,226 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before_p": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "forward_before_p_0_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_before_p_0": _Kernel("PPPqq", (256, 1), (256,), False),
-    "forward_before_p_s": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_before_p_1": _Kernel("PPPqq", (256, 1), (256,), False),
-    "forward_step_q": _Kernel("PPPqq", (8, 4), (16, 8), True),
-    "forward_step_q_0_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_step_q_0": _Kernel("PPPqq", (256, 1), (256,), False),
-    "forward_step_q_s": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_step_q_1": _Kernel("PPPPPPPPPPPqq", (256, 1), (256,), False),
-    "forward_step_c_0_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_step_c_0": _Kernel("PPPqq", (256, 1), (256,), False),
-    "forward_step_c_s": _Kernel("PPqq", (256, 1), (256,), False),
-    "forward_step_c_1": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_step_d_next_h": _Kernel("PPPPPPPPPPPqqi", (8, 4), (16, 16), True),
-    "backward_step_dc_s_sum_2": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_step_dc_0": _Kernel("PPPPPqq", (256, 1), (256,), False),
-    "backward_step_dc_0_sum_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_step_da": _Kernel("PPPPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_step_dq_s_sum_2": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_step_dq_0": _Kernel("PPPPPqq", (256, 1), (256,), False),
-    "backward_step_dq_0_sum_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_step_dq": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
-    "backward_after_dtanh_h": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "backward_after_db_parts": _Kernel("PPPPPPqqq", (32, 8), (32,), False),
-    "backward_after_dp_s_sum_sum": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_db": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dg_c_parts": _Kernel("PPPPPqqq", (32, 8), (32,), False),
-    "backward_after_dp_0": _Kernel("PPPPPqq", (256, 1), (256,), False),
-    "backward_after_dg_c": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "backward_after_dp_0_sum": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_dp": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
-    "upward_before_p_dot": _Kernel("PPPPPPPPPPPPPPPPPPPqqq", (16, 16), (64, 16), False, "lstm_layernorm_second.cu"),
-    "upward_before_p_0_sum_dot": _Kernel("PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_before_p_0_dot": _Kernel("PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_before_p_s_dot": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_before_p_1_dot": _Kernel("PPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_q_dot": _Kernel("PPPqq", (8, 4), (16, 8), True, "lstm_layernorm_second.cu"),
-    "upward_step_q_0_sum_dot": _Kernel("PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_q_0_dot": _Kernel("PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_q_s_dot": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_q_1_dot": _Kernel("PPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_c_0_sum_dot": _Kernel("PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_c_0_dot": _Kernel("PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_c_s_dot": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "upward_step_c_1_dot": _Kernel("PPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_d_next_c": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "lstm_layernorm_second.cu"),
-    "downward_step_dc_s_sum_sum": _Kernel("PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dc_0": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dc_0_sum": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_da": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dq_s_sum_sum": _Kernel("PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dq_0": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dq_0_sum": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_step_dq": _Kernel("PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_start": _Kernel("PPPPPqq", (8, 4), (16, 16), True, "lstm_layernorm_second.cu"),
-    "downward_after_dp_1": _Kernel("PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16), (128, 16), False, "lstm_layernorm_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPPPPPPPPPPPPPPPPPPPPPqqq", (32, 8), (32,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dp_s_sum_sum": _Kernel("PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_db_dot": _Kernel("PPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dp_0": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dp_0_sum": _Kernel("PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dp": _Kernel("PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "lstm_layernorm_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "lstm_layernorm_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"),
+    "forward_before_p": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_before_p_0_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_before_p_0": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "forward_before_p_s": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_before_p_1": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_q": _Kernel(
+        "PPPqq", (8, 4), (16, 8), True
+    ),
+    "forward_step_q_0_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_step_q_0": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_q_s": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_step_q_1": _Kernel(
+        "PPPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_c_0_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_step_c_0": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_c_s": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "forward_step_c_1": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_d_next_h": _Kernel(
+        "PPPPPPPPPPPqqi", (8, 4), (16, 16), True
+    ),
+    "backward_step_dc_s_sum_2": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dc_0": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dc_0_sum_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_step_da": _Kernel(
+        "PPPPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dq_s_sum_2": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dq_0": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dq_0_sum_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dq": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_start": _Kernel(
+        "PPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_after_dtanh_h": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h_parts": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_parts": _Kernel(
+        "PPPPPPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dp_s_sum_sum": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_db": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dg_c_parts": _Kernel(
+        "PPPPPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dp_0": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dg_c": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dp_0_sum": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dp": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "upward_before_p_dot": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPqqq", (16, 16), (64, 16), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_before_p_0_sum_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_before_p_0_dot": _Kernel(
+        "PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_before_p_s_dot": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_before_p_1_dot": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_q_dot": _Kernel(
+        "PPPqq", (8, 4), (16, 8), True, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_q_0_sum_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_q_0_dot": _Kernel(
+        "PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_q_s_dot": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_q_1_dot": _Kernel(
+        "PPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_c_0_sum_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_c_0_dot": _Kernel(
+        "PPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_c_s_dot": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "upward_step_c_1_dot": _Kernel(
+        "PPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_d_next_c": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dc_s_sum_sum": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dc_0": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dc_0_sum": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_da": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dq_s_sum_sum": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dq_0": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dq_0_sum": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_step_dq": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_start": _Kernel(
+        "PPPPPqq", (8, 4), (16, 16), True, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dp_1": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dW_h_dot_parts": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 16), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_db_dot_parts": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPqqq", (32, 8), (32,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dp_s_sum_sum": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dW_h_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_db_dot": _Kernel(
+        "PPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dp_0": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dp_0_sum": _Kernel(
+        "PPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dp": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 64), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "lstm_layernorm_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "lstm_layernorm_second.cu"
+    ),
 }

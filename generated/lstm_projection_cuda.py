@@ -97,7 +97,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.gates = _empty((T, N, 4 * H), dtype, allocate)  # i, g, f, o
         self.c = _empty((T + 1, N, H), dtype, allocate)  # c[0] is c0, c[t + 1] that of step t
@@ -108,14 +110,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         pass
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, P), dtype, allocate)
         self.dc0 = _empty((N, H), dtype, allocate)
@@ -128,7 +134,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.d_next_h = _empty((T, N, P), dtype, allocate)
         self.d_next_c = _empty((N, H), dtype, allocate)
         self.da = _empty((T, N, 4 * H), dtype, allocate)
@@ -738,7 +746,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, P: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, P), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.c_dot = _empty((T + 1, N, H), dtype, allocate)  # c_dot[t + 1] is that of step t
         self.a_dot = _empty((T, N, 4 * H), dtype, allocate)
@@ -1312,7 +1322,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1387,37 +1398,103 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "forward_step_i": _Kernel("PPPPPPPPqqq", (8, 4), (16, 8), True),
-    "forward_step_h": _Kernel("PPPPPPqqq", (8, 4), (16, 16), True),
-    "backward_step_d_next_h": _Kernel("PPPPqqqi", (8, 4), (16, 16), True),
-    "backward_step_d_next_c": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_step_da": _Kernel("PPPPPPPPPqqq", (8, 4), (16, 16), True),
-    "backward_start": _Kernel("PPPqqq", (8, 4), (16, 16), True),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_dW_p_parts": _Kernel("PPPPqqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_dW_h": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_dW_p": _Kernel("PPqqq", (256, 1), (256,), False),
-    "upward_before_a_dot_before": _Kernel("PPPPPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"),
-    "upward_before_h_dot_before": _Kernel("PPPPqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"),
-    "upward_step_i_dot": _Kernel("PPPPPPPPPPPPPPqqq", (8, 4), (16, 8), True, "lstm_projection_second.cu"),
-    "upward_step_h_dot": _Kernel("PPPPPPPPqqq", (8, 4), (16, 16), True, "lstm_projection_second.cu"),
-    "downward_step_d_next_h": _Kernel("PPPPPPPPqqqi", (8, 4), (16, 8), True, "lstm_projection_second.cu"),
-    "downward_step_d_next_c": _Kernel("PPPPPqq", (256, 1), (256,), False, "lstm_projection_second.cu"),
-    "downward_step_da": _Kernel("PPPPPPPPPPPPPPPPPPPPqqq", (8, 4), (16, 8), True, "lstm_projection_second.cu"),
-    "downward_start": _Kernel("PPPPPqqq", (8, 4), (16, 16), True, "lstm_projection_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "lstm_projection_second.cu"),
-    "downward_after_dW_p_dot_parts": _Kernel("PPPPPPPqqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"),
-    "downward_after_db_dot": _Kernel("PPqq", (256, 1), (256,), False, "lstm_projection_second.cu"),
-    "downward_after_dW_p_dot": _Kernel("PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"),
+    "forward_before": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_step_i": _Kernel(
+        "PPPPPPPPqqq", (8, 4), (16, 8), True
+    ),
+    "forward_step_h": _Kernel(
+        "PPPPPPqqq", (8, 4), (16, 16), True
+    ),
+    "backward_step_d_next_h": _Kernel(
+        "PPPPqqqi", (8, 4), (16, 16), True
+    ),
+    "backward_step_d_next_c": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_da": _Kernel(
+        "PPPPPPPPPqqq", (8, 4), (16, 16), True
+    ),
+    "backward_start": _Kernel(
+        "PPPqqq", (8, 4), (16, 16), True
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_dW_h_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dW_p_parts": _Kernel(
+        "PPPPqqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_db": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_p": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "upward_before_a_dot_before": _Kernel(
+        "PPPPPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"
+    ),
+    "upward_before_h_dot_before": _Kernel(
+        "PPPPqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"
+    ),
+    "upward_step_i_dot": _Kernel(
+        "PPPPPPPPPPPPPPqqq", (8, 4), (16, 8), True, "lstm_projection_second.cu"
+    ),
+    "upward_step_h_dot": _Kernel(
+        "PPPPPPPPqqq", (8, 4), (16, 16), True, "lstm_projection_second.cu"
+    ),
+    "downward_step_d_next_h": _Kernel(
+        "PPPPPPPPqqqi", (8, 4), (16, 8), True, "lstm_projection_second.cu"
+    ),
+    "downward_step_d_next_c": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False, "lstm_projection_second.cu"
+    ),
+    "downward_step_da": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPqqq", (8, 4), (16, 8), True, "lstm_projection_second.cu"
+    ),
+    "downward_start": _Kernel(
+        "PPPPPqqq", (8, 4), (16, 16), True, "lstm_projection_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_h_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_db_dot_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_p_dot_parts": _Kernel(
+        "PPPPPPPqqqq", (16, 16), (128, 64), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_h_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_db_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "lstm_projection_second.cu"
+    ),
+    "downward_after_dW_p_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "lstm_projection_second.cu"
+    ),
 }

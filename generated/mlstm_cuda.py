@@ -120,7 +120,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.a = _empty((T, N, 4 * H), dtype, allocate)
         self.k = _empty((T, N, H), dtype, allocate)
@@ -142,14 +144,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.softplus_s_sum = _empty((T, N), dtype, allocate)
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dC0 = _empty((N, H, H), dtype, allocate)
         self.dn0 = _empty((N, H), dtype, allocate)
@@ -165,7 +171,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dC = _empty((T, N, H, H), dtype, allocate)
         self.d_next_n = _empty((N, H), dtype, allocate)
         self.d_next_m = _empty((N,), dtype, allocate)
@@ -954,7 +962,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.C_dot = _empty((T + 1, N, H, H), dtype, allocate)  # C_dot[t + 1] is that of step t
         self.n_dot = _empty((T + 1, N, H), dtype, allocate)  # n_dot[t + 1] is that of step t
         self.m_dot = _empty((T + 1, N), dtype, allocate)  # m_dot[t + 1] is that of step t
@@ -1641,7 +1651,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1716,55 +1727,157 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before_a": _Kernel("PPPPPPqqq", (16, 16), (128, 16), False),
-    "forward_before_a_i": _Kernel("PPPPPPPPqq", (256, 1), (256,), False),
-    "forward_step_s": _Kernel("PPPPPPPPq", (256, 1), (256,), False),
-    "forward_step_C": _Kernel("PPPPPPPqq", (256, 1), (256,), False),
-    "forward_step_n": _Kernel("PPPPPPqq", (256, 1), (256,), False),
-    "forward_after_y": _Kernel("PPPqq", (256, 1), (256,), False),
-    "forward_after_r": _Kernel("PPPPPqq", (256, 1), (256,), False),
-    "forward_after_h": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "backward_step_dC": _Kernel("PPPPPPPPqq", (256, 1), (256,), False),
-    "backward_step_d_next_n": _Kernel("PPPqq", (256, 1), (256,), False),
-    "backward_step_d_next_m": _Kernel("PPPPPPPqq", (256, 1), (256,), False),
-    "backward_step_dn": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_step_di": _Kernel("PPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dr": _Kernel("PPPPPPPPPPPPPPq", (256, 1), (256,), False),
-    "backward_after_dy": _Kernel("PPPPPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_da": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False),
-    "backward_after_dw_i_parts": _Kernel("PPPPPqqq", (32, 8), (32,), False),
-    "backward_after_db_i_parts": _Kernel("PPPPqq", (32, 8), (32,), False),
-    "backward_after_dx": _Kernel("PPPPPPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_dw_i": _Kernel("PPPPqq", (256, 1), (256,), False),
-    "backward_after_db_i": _Kernel("PPPPq", (256, 1), (256,), False),
-    "backward_after_dW": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
-    "upward_before_a_dot": _Kernel("PPPPPPPPPqqq", (16, 16), (128, 16), False, "mlstm_second.cu"),
-    "upward_before_a_i_dot": _Kernel("PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_step_m_dot": _Kernel("PPPPPPPPPPPq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_step_C_dot": _Kernel("PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_step_n_dot": _Kernel("PPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_after_y_dot": _Kernel("PPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_after_z_dot": _Kernel("PPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "upward_after_h_dot": _Kernel("PPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_before_dz": _Kernel("PPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_before_dy": _Kernel("PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_before_da_sum_2": _Kernel("PPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_step_dC": _Kernel("PPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_step_dn": _Kernel("PPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_step_d_next_m": _Kernel("PPPPPq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_step_di": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_ds_sum": _Kernel("PPPPPPPPPPPPPPPPq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_da": _Kernel("PPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPPPPPPPPPqqq", (16, 16), (128, 64), False, "mlstm_second.cu"),
-    "downward_after_dW_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "mlstm_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "mlstm_second.cu"),
-    "downward_after_dw_i_dot_parts": _Kernel("PPPPPPPPPPqqq", (32, 8), (32,), False, "mlstm_second.cu"),
-    "downward_after_db_i_dot_parts": _Kernel("PPPPqq", (32, 8), (32,), False, "mlstm_second.cu"),
-    "downward_after_dW_dot": _Kernel("PPqqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_db_dot": _Kernel("PPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_dw_i_dot": _Kernel("PPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"),
-    "downward_after_db_i_dot": _Kernel("PPPPq", (256, 1), (256,), False, "mlstm_second.cu"),
+    "forward_before_a": _Kernel(
+        "PPPPPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_before_a_i": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_s": _Kernel(
+        "PPPPPPPPq", (256, 1), (256,), False
+    ),
+    "forward_step_C": _Kernel(
+        "PPPPPPPqq", (256, 1), (256,), False
+    ),
+    "forward_step_n": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False
+    ),
+    "forward_after_y": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "forward_after_r": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False
+    ),
+    "forward_after_h": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dC": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_d_next_n": _Kernel(
+        "PPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_d_next_m": _Kernel(
+        "PPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_dn": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_step_di": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dr": _Kernel(
+        "PPPPPPPPPPPPPPq", (256, 1), (256,), False
+    ),
+    "backward_after_dy": _Kernel(
+        "PPPPPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_da": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_dw_i_parts": _Kernel(
+        "PPPPPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_db_i_parts": _Kernel(
+        "PPPPqq", (32, 8), (32,), False
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPPPPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dw_i": _Kernel(
+        "PPPPqq", (256, 1), (256,), False
+    ),
+    "backward_after_db_i": _Kernel(
+        "PPPPq", (256, 1), (256,), False
+    ),
+    "backward_after_dW": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_db": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "upward_before_a_dot": _Kernel(
+        "PPPPPPPPPqqq", (16, 16), (128, 16), False, "mlstm_second.cu"
+    ),
+    "upward_before_a_i_dot": _Kernel(
+        "PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_step_m_dot": _Kernel(
+        "PPPPPPPPPPPq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_step_C_dot": _Kernel(
+        "PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_step_n_dot": _Kernel(
+        "PPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_after_y_dot": _Kernel(
+        "PPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_after_z_dot": _Kernel(
+        "PPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "upward_after_h_dot": _Kernel(
+        "PPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_before_dz": _Kernel(
+        "PPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_before_dy": _Kernel(
+        "PPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_before_da_sum_2": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_step_dC": _Kernel(
+        "PPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_step_dn": _Kernel(
+        "PPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_step_d_next_m": _Kernel(
+        "PPPPPq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_step_di": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_ds_sum": _Kernel(
+        "PPPPPPPPPPPPPPPPq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_da": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPPPPPPPPPqqq", (16, 16), (128, 64), False, "mlstm_second.cu"
+    ),
+    "downward_after_dW_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "mlstm_second.cu"
+    ),
+    "downward_after_db_dot_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False, "mlstm_second.cu"
+    ),
+    "downward_after_dw_i_dot_parts": _Kernel(
+        "PPPPPPPPPPqqq", (32, 8), (32,), False, "mlstm_second.cu"
+    ),
+    "downward_after_db_i_dot_parts": _Kernel(
+        "PPPPqq", (32, 8), (32,), False, "mlstm_second.cu"
+    ),
+    "downward_after_dW_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_db_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_dw_i_dot": _Kernel(
+        "PPPPPPqq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
+    "downward_after_db_i_dot": _Kernel(
+        "PPPPq", (256, 1), (256,), False, "mlstm_second.cu"
+    ),
 }

@@ -106,7 +106,9 @@ class Gradients(NamedTuple):
 class _Tape:
     """What `forward` keeps for `backward`, for all t."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.received: tuple[_Memory, ...] | None = None  # the cotangents that the last `backward` was given
         self.a = _empty((T, N, 4 * H), dtype, allocate)
         self.z = _empty((T, N, H), dtype, allocate)
@@ -123,14 +125,18 @@ class _Tape:
 class _Scratch:
     """What `forward` needs beside the tape."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         pass
 
 
 class _Gradients:
     """The results of `backward`."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.dx = _empty((T, N, D), dtype, allocate)
         self.dh0 = _empty((N, H), dtype, allocate)
         self.dc0 = _empty((N, H), dtype, allocate)
@@ -144,7 +150,9 @@ class _Gradients:
 class _Buffers:
     """What `backward` needs beside its results."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate | None = None
+    ) -> None:
         self.da = _empty((T, N, 4 * H), dtype, allocate)
         self.dW_x_parts = _empty((_parts(T * N, "backward_after_dW_x_parts", D, H), D, 4 * H), dtype, allocate)
         self.dW_h_parts = _empty((_parts(T * N, "backward_after_dW_h_parts", H, H), H, 4 * H), dtype, allocate)
@@ -802,7 +810,9 @@ def backward_backward(
 class _Moved:
     """Tangents for all t: those of results, and for the second derivatives (`keep`) all that they read."""
 
-    def __init__(self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool) -> None:
+    def __init__(
+        self, T: int, N: int, D: int, H: int, dtype: np.dtype[Any], allocate: _Allocate, keep: bool
+    ) -> None:
         self.h_dot = _empty((T + 1, N, H), dtype, allocate)  # h_dot[t + 1] is that of step t
         self.c_dot = _empty((T + 1, N, H), dtype, allocate)  # c_dot[t + 1] is that of step t
         self.n_dot = _empty((T + 1, N, H), dtype, allocate)  # n_dot[t + 1] is that of step t
@@ -1370,7 +1380,8 @@ class _Order:
             repeat: whether real steps are to be taken again. Where there is none they are ones, which are more often
                 harmless than zeros.
         """
-        result = _kept(name, (array.shape[0] - first, *array.shape[1:]), array.dtype, memory, self.gpu.allocator(stream))
+        shape = (array.shape[0] - first, *array.shape[1:])
+        result = _kept(name, shape, array.dtype, memory, self.gpu.allocator(stream))
         self._take(array, first, 0, result, stream, repeat and self.has_steps, int(repeat))
         return result
 
@@ -1445,26 +1456,70 @@ def _source(lengths: Array, reverse: bool, T: int) -> Array:
 
 _KERNELS = {
     "take_rows": _Kernel("PPPqqii", (256, 1), (256,), False),
-    "forward_before": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "forward_step": _Kernel("PPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True),
-    "backward_step": _Kernel("PPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 16), True),
-    "backward_start": _Kernel("PPPqq", (8, 4), (16, 16), True),
-    "backward_after_dx": _Kernel("PPPqqq", (16, 16), (128, 64), False),
-    "backward_after_dW_x_parts": _Kernel("PPPqqqq", (16, 16), (128, 16), False),
-    "backward_after_dW_h_parts": _Kernel("PPPqqq", (16, 16), (128, 16), False),
-    "backward_after_db_parts": _Kernel("PPqqq", (32, 8), (32,), False),
-    "backward_after_dW_x": _Kernel("PPqqq", (256, 1), (256,), False),
-    "backward_after_dW_h": _Kernel("PPqq", (256, 1), (256,), False),
-    "backward_after_db": _Kernel("PPqq", (256, 1), (256,), False),
-    "upward_before": _Kernel("PPPPPPPPqqq", (16, 16), (128, 16), False, "slstm_second.cu"),
-    "upward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "slstm_second.cu"),
-    "downward_step": _Kernel("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "slstm_second.cu"),
-    "downward_start": _Kernel("PPPPPqq", (8, 4), (16, 16), True, "slstm_second.cu"),
-    "downward_after_dx_dot": _Kernel("PPPPPqqq", (16, 16), (128, 64), False, "slstm_second.cu"),
-    "downward_after_dW_x_dot_parts": _Kernel("PPPPPqqqq", (16, 16), (128, 16), False, "slstm_second.cu"),
-    "downward_after_dW_h_dot_parts": _Kernel("PPPPPqqq", (16, 16), (128, 16), False, "slstm_second.cu"),
-    "downward_after_db_dot_parts": _Kernel("PPqqq", (32, 8), (32,), False, "slstm_second.cu"),
-    "downward_after_dW_x_dot": _Kernel("PPqqq", (256, 1), (256,), False, "slstm_second.cu"),
-    "downward_after_dW_h_dot": _Kernel("PPqq", (256, 1), (256,), False, "slstm_second.cu"),
-    "downward_after_db_dot": _Kernel("PPqq", (256, 1), (256,), False, "slstm_second.cu"),
+    "forward_before": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "forward_step": _Kernel(
+        "PPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True
+    ),
+    "backward_step": _Kernel(
+        "PPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 16), True
+    ),
+    "backward_start": _Kernel(
+        "PPPqq", (8, 4), (16, 16), True
+    ),
+    "backward_after_dx": _Kernel(
+        "PPPqqq", (16, 16), (128, 64), False
+    ),
+    "backward_after_dW_x_parts": _Kernel(
+        "PPPqqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_dW_h_parts": _Kernel(
+        "PPPqqq", (16, 16), (128, 16), False
+    ),
+    "backward_after_db_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False
+    ),
+    "backward_after_dW_x": _Kernel(
+        "PPqqq", (256, 1), (256,), False
+    ),
+    "backward_after_dW_h": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "backward_after_db": _Kernel(
+        "PPqq", (256, 1), (256,), False
+    ),
+    "upward_before": _Kernel(
+        "PPPPPPPPqqq", (16, 16), (128, 16), False, "slstm_second.cu"
+    ),
+    "upward_step": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPPPqq", (8, 4), (16, 8), True, "slstm_second.cu"
+    ),
+    "downward_step": _Kernel(
+        "PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPqqi", (8, 4), (16, 8), True, "slstm_second.cu"
+    ),
+    "downward_start": _Kernel(
+        "PPPPPqq", (8, 4), (16, 16), True, "slstm_second.cu"
+    ),
+    "downward_after_dx_dot": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 64), False, "slstm_second.cu"
+    ),
+    "downward_after_dW_x_dot_parts": _Kernel(
+        "PPPPPqqqq", (16, 16), (128, 16), False, "slstm_second.cu"
+    ),
+    "downward_after_dW_h_dot_parts": _Kernel(
+        "PPPPPqqq", (16, 16), (128, 16), False, "slstm_second.cu"
+    ),
+    "downward_after_db_dot_parts": _Kernel(
+        "PPqqq", (32, 8), (32,), False, "slstm_second.cu"
+    ),
+    "downward_after_dW_x_dot": _Kernel(
+        "PPqqq", (256, 1), (256,), False, "slstm_second.cu"
+    ),
+    "downward_after_dW_h_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "slstm_second.cu"
+    ),
+    "downward_after_db_dot": _Kernel(
+        "PPqq", (256, 1), (256,), False, "slstm_second.cu"
+    ),
 }

@@ -114,7 +114,8 @@ def excess(
     allowed = [factor / 4 * 1e-12] * len(exact)
     if args[0].dtype == np.float32:
         own = run_numpy(name, args, cotangents, order)
-        allowed = [max(2e-6, factor * relative_error(low, due)) for low, due in zip(own, exact, strict=True)]
+        floor = factor / 4 * 2e-6
+        allowed = [max(floor, factor * relative_error(low, due)) for low, due in zip(own, exact, strict=True)]
     errors = [relative_error(value, due) for value, due in zip(values, exact, strict=True)]
     # NaN is above any bound.
     return max((e / a if e == e else np.inf for e, a in zip(errors, allowed, strict=True)), default=0.0)
