@@ -228,7 +228,7 @@ class _Writer:
                 f"{name}({one}, {other})",
                 f"sign({other}) * ({one})",
                 f"step({other}) * ({one})",
-                f"({one}) / {self.dims[1]}",
+                f"({one}) / {next((size for size in shape[1:] if size not in self.stacks), 2)}",
             )
         )
 

@@ -129,6 +129,7 @@ def _cell(output: Tensor, *parameters: Array) -> Program:
     [
         (X.T @ X, r"equation y: a sum over the batch dimension N would mix sequences"),
         (X.T, r"equation y: it has shape \(D, N\); the batch dimension N can only come first"),
+        (X * Tensor(N), r"equation y: the batch dimension N as a number would mix sequences"),
         (X @ X.T, r"equation y: it has shape \(N, N\); the batch dimension N can only come first"),
     ],
 )

@@ -71,8 +71,8 @@ class Storage:
         everywhere = (*self.plan.loop, *self.plan.after, *self.plan.coefficients, *self.plan.recurrence)
         whole = {name for e in (*everywhere, *self.plan.deferred) for name in read_whole(e)}
         forward = {e.name for e in self.plan.loop if _has_blocks_of_rows(e.array)} - whole
-        # What is begun before the loop, or read after it, is there for all t by rows.
-        forward -= (self.begun & self.kept) | (names_in(self.plan.after) - self.kept)
+        # What is begun before the loop, read after it, or a result, is there for all t by rows.
+        forward -= (self.begun & self.kept) | (names_in(self.plan.after) - self.kept) | set(self.plan.cell.outputs)
         return forward | set(self.activations) | self._cotangents_in_blocks
 
     @property

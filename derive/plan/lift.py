@@ -29,7 +29,10 @@ def lift(program: Program) -> Program:
 
 
 def lift_sums(program: Program) -> Program:
-    """Every Σ becomes an equation of its own that is not a term of one equation alone, and so does every Σ in a Σ."""
+    """The program with every Σ as a term of one equation alone, of that equation's shape and without a Σ inside.
+
+    Any other becomes an equation of its own.
+    """
     simple = replace(program, equations=tuple(replace(e, value=factored(e.value)) for e in program.equations))
     while True:
         parts = partial(_nested_parts, shared=_shared_sums(simple), program=simple)
@@ -115,8 +118,8 @@ def _nested_parts(equation: Equation, shared: set[Meaning], program: Program) ->
         alone = next((f for f in _plain_factors(term) if isinstance(f, Sigma)), None)
         if alone is None:
             parts += [f for f in Mul.make_args(term) if not f.is_number]
-        elif _meaning(alone, equation, program) in shared:
-            parts.append(alone)
+        elif (meaning := _meaning(alone, equation, program)) in shared or meaning[0] != equation.array.sizes:
+            parts.append(alone)  # computed once for all that it is the same for
         else:
             parts += Mul.make_args(alone.body)
     return parts
@@ -133,7 +136,7 @@ def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[
             meaning = _meaning(expr, equation, program)
             # What is there already, under its own name or that of another part, is not computed again.
             if meaning not in known:
-                if expr == equation.value:
+                if expr == equation.value and meaning[0] == equation.array.sizes:
                     continue
                 equations.append(_equation_for(expr, meaning, equation, program, {e.name for e in equations}))
                 known[meaning] = equations[-1].name

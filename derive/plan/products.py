@@ -51,8 +51,9 @@ def _flat(one: Sum) -> bool:
     """Whether the sum runs along one axis, a plain one or a whole stacked one."""
     if len(one.over) == 1:
         return True
-    if len(one.over) > 2 or not isinstance(one.over[0].dim, Integer):
-        return False  # only labels and what is inside of their blocks are one axis
+    # Only a stacked axis has an index over labels; two plain axes are two, though they are neighbours.
+    if len(one.over) != 2 or not isinstance(one.over[0].dim, Integer):
+        return False
     for entry in one.body.atoms(Entry):
         summed = [position for position, index in enumerate(entry.indices) if index in one.over]
         if summed and entry.indices[summed[0] : summed[0] + len(one.over)] != one.over:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sympy import Symbol
+
 from derive.errors import CellError
 from derive.index import Sigma, Stack
 from derive.plan.schedule import Schedule
@@ -57,6 +59,8 @@ def _check_array(where: str, array: Array, plan: Schedule) -> None:
 
 def _check_equation(where: str, equation: Equation, plan: Schedule) -> None:
     _check_array(where, equation.array, plan)
+    if any(str(symbol) == plan.batch for symbol in equation.value.atoms(Symbol) if symbol.is_positive):
+        raise CellError(f"{where}: the batch dimension {plan.batch} as a number would mix sequences")
     for total in equation.value.atoms(Sigma):
         if any(str(index.dim) == plan.batch for index in total.indices):
             raise CellError(f"{where}: a sum over the batch dimension {plan.batch} would mix sequences")

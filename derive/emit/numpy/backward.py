@@ -263,6 +263,11 @@ class _Backward:
             if seed in self.direct:
                 if seed in used:
                     yield seed, f"{whole_name(name)}[steps][::-1]"
+                array = self.plan.arrays[seed]
+                for label in array.labels:
+                    if f"{seed}_{label}" in used:
+                        block = block_slice(array, label)
+                        yield f"{seed}_{label}", f"{whole_name(name)}[steps][::-1][{block}]"
             else:
                 yield f"{COTANGENT}{name}_t", f"{whole_name(name)}[steps][::-1]"
         for line in forward_names(self.storage, used, "[steps][::-1]", in_loop=True):
