@@ -28,6 +28,7 @@ from torch.autograd import Function
 Array = np.ndarray[Any, Any]
 Tensors = tuple[Tensor, ...]
 Optional = Sequence[Tensor | None]
+Mapped = tuple[Tensors, tuple[int | None, ...]]  # results, and their axes over what is mapped
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -40,6 +41,14 @@ class Shapes(NamedTuple):
     tape: dict[str, tuple[int, ...]]
 
 
+class BatchAxes(NamedTuple):
+    """Which axis of everything in `Shapes` is the batch's; None for what has none."""
+
+    arguments: dict[str, int | None]
+    results: dict[str, int | None]
+    tape: dict[str, int | None]
+
+
 class Cell:
     """The functions of a generated NumPy module on tensors.
 
@@ -47,9 +56,11 @@ class Cell:
         name: the cell's.
         dims: the names of the dimensions, that of the steps first.
         shapes: the shapes for given sizes of the dimensions.
+        batch_axes: which of the axes are the batch's.
         arguments, results, tape: the names in `shapes`.
         sequences: the arguments that have a value for every step.
         states: what an initial state's last value is a result under: for every step, or of the last one.
+        gate_order: the order of the blocks of stacked arguments, a letter each.
         operator: `Forward` in a compiled model.
     """
 
@@ -58,14 +69,17 @@ class Cell:
         module: ModuleType,
         name: str,
         dims: Sequence[str],
+        batch: str,
         sizes: Callable[..., tuple[int, ...]],
         shapes: Callable[..., Shapes],
         sequences: Sequence[str],
         states: dict[str, str],
     ) -> None:
-        names = shapes(*[0] * len(dims))
+        names, one = shapes(*[0] * len(dims)), shapes(*(int(dim == batch) for dim in dims))
         self.name, self.shapes, self.sequences, self.states = name, shapes, tuple(sequences), states
         self.arguments, self.results, self.tape = tuple(names.arguments), tuple(names.results), tuple(names.tape)
+        self.batch_axes = BatchAxes(*(_grown(*groups) for groups in zip(names, one, strict=True)))
+        self.gate_order = str(getattr(module, "GATE_ORDER", ""))
         self._module: Any = module
         self.dims, self._sizes = tuple(dims), sizes
         self._mark = module.Tangents._fields[0].removeprefix(self.results[0])  # behind the names of tangents
@@ -105,9 +119,7 @@ class Cell:
         named = {f"dd{name}": one for name, one in zip(self.arguments, _arrays(gradients), strict=True)}
         return _tensors(self._module.backward_backward(cache, **named))
 
-    def tangents(
-        self, arguments: Sequence[Tensor], moved: Optional, lengths: Tensor | None, reverse: bool
-    ) -> Tensors:
+    def tangents(self, arguments: Sequence[Tensor], moved: Optional, lengths: Tensor | None, reverse: bool) -> Tensors:
         """The tangents of the results from those of the arguments."""
         named, order = self._moved(self.arguments, moved), {"lengths": _numbers(lengths), "reverse": reverse}
         return _tensors(self._module.jvp(*_arrays(arguments), **named, **order))
@@ -126,7 +138,8 @@ class Cell:
         self, arguments: Sequence[Tensor], tape: Sequence[Tensor], lengths: Tensor | None, reverse: bool
     ) -> Any:
         """The NumPy module's cache, from the arguments and the tape that `forward` gave."""
-        module, named = self._module, dict(zip(self.arguments, _arrays(arguments), strict=True))
+        module = self._module
+        named: dict[str, Any] = dict(zip(self.arguments, _arrays(arguments), strict=True))
         sizes = module._sizes(named, module._SHAPES)
         counts = module._lengths(_numbers(lengths), reverse, sizes)
         order = None if counts is None else module._Order(counts, reverse, sizes["T"])
@@ -151,6 +164,12 @@ class Cell:
 
     def _moved(self, names: Iterable[str], moved: Optional) -> dict[str, Array | None]:
         return {f"{name}{self._mark}": one for name, one in zip(names, _arrays(moved), strict=True)}
+
+
+def _grown(shapes: dict[str, tuple[int, ...]], larger: dict[str, tuple[int, ...]]) -> dict[str, int | None]:
+    """The axis of every shape that is longer in the larger ones."""
+    pairs = ((name, enumerate(zip(shape, larger[name], strict=True))) for name, shape in shapes.items())
+    return {name: next((axis for axis, (old, new) in axes if old != new), None) for name, axes in pairs}
 
 
 def _check(names: Sequence[str], arguments: Sequence[Tensor]) -> None:
@@ -197,7 +216,7 @@ class _OfCell(Function):  # type: ignore[misc]
     """A function of a cell, mapped by computing once for every index of the mapped axis."""
 
     @classmethod
-    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> tuple[Tensors, tuple[int, ...]]:
+    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> Mapped:
         """Results for all indices of the mapped axis, which becomes their first."""
         if not info.batch_size:
             raise ValueError(f"{operands[0].name}: vmap over an axis without any index")
@@ -218,6 +237,19 @@ def _split(tensors: Sequence[Any], *counts: int) -> list[Sequence[Any]]:
     return [*groups, tensors[start:]]
 
 
+def _folded(one: Tensor, dim: int | None, axis: int | None, count: int) -> Tensor:
+    """A tensor with its mapped axis, one of equal values where it has none, made part of its batch axis."""
+    if axis is None:
+        return one
+    mapped = one.unsqueeze(0).expand(count, *one.shape) if dim is None else one.movedim(dim, 0)
+    return mapped.movedim(0, axis).flatten(axis, axis + 1)
+
+
+def _unfolded(one: Tensor, axis: int | None, count: int) -> Tensor:
+    """A tensor with the mapped axis in front of its batch axis."""
+    return one if axis is None else one.unflatten(axis, (count, one.shape[axis] // count))
+
+
 def _where(given: Iterable[Any], gradients: Iterable[Any]) -> tuple[Any, ...]:
     """Gradients of what has been given."""
     return tuple(None if one is None else gradient for one, gradient in zip(given, gradients, strict=True))
@@ -232,6 +264,20 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], *more: Tensor) -> None:
 
 class Forward(_OfCell):
     """Results and tape from arguments."""
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> Mapped:
+        """One large batch where only sequences and states are mapped, else index by index."""
+        (cell, lengths, reverse), arguments = operands[:_COMMON], operands[_COMMON:]
+        count, mapped, axes = info.batch_size, in_dims[_COMMON:], cell.batch_axes
+        along = [axes.arguments[name] for name in cell.arguments]
+        parameters = any(dim is not None and axis is None for dim, axis in zip(mapped, along, strict=True))
+        if parameters or in_dims[1] is not None or not count:
+            return super().vmap(info, in_dims, *operands)
+        folded = (_folded(one, dim, axis, count) for one, dim, axis in zip(arguments, mapped, along, strict=True))
+        results = cls.apply(cell, None if lengths is None else lengths.repeat(count), reverse, *folded)
+        out_dims = (*axes.results.values(), *axes.tape.values())
+        return tuple(_unfolded(one, axis, count) for one, axis in zip(results, out_dims, strict=True)), out_dims
 
     @staticmethod
     def forward(cell: Cell, lengths: Tensor | None, reverse: bool, *arguments: Tensor) -> Tensors:
@@ -301,7 +347,7 @@ class Tangents(_OfCell):
 
     @staticmethod
     def jvp(ctx: Any, *_moved: Tensor | None) -> None:
-        raise NotImplementedError(f"{ctx.common[0].name}: tangents of tangents are not generated; take hvp, or a gradient")
+        raise NotImplementedError(f"{ctx.common[0].name}: tangents of tangents are not generated")
 
 
 class _Second(_OfCell):

@@ -203,11 +203,9 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         return self.cell.shapes(*(sizes.get(dim, 0 if dim == "T" else batch) for dim in self.cell.dims)).arguments
 
     def _weights(self, layer: int, end: str, x: Tensor) -> Tensors:
-        shapes = self._shapes(layer)
-        return tuple(
-            getattr(self, f"{name}_l{layer}{end}") if self.bias or name not in self.biases else x.new_zeros(shapes[name])
-            for name in self._names
-        )
+        given = [name for name in self._names if self.bias or name not in self.biases]
+        shapes, weights = self._shapes(layer), {name: getattr(self, f"{name}_l{layer}{end}") for name in given}
+        return tuple(weights[name] if name in weights else x.new_zeros(shapes[name]) for name in self._names)
 
     # -- states and checks -------------------------------------------------------------------------------------------
 

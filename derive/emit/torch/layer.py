@@ -59,7 +59,7 @@ def layer_of(cell: Program) -> Layer | None:
         hidden_dim=hidden,
         output_dim=made,
         meaning=", ".join(f"{dim} = {name}" for dim, name in names.items()),
-        state_texts=tuple(f"{state.next} {argument(state).shape}" for state in cell.having("state")),
+        state_texts=tuple(f"{state.next}: {argument(state).shape}" for state in cell.having("state")),
         biases=tuple_text([f'"{name}"' for name in biases(cell)]),
         gains=tuple_text([f'"{name}"' for name in gains(cell)]),
     )

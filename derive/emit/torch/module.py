@@ -13,7 +13,7 @@ from derive.index import Stack
 from derive.plan.schedule import schedule
 from derive.program import Program
 
-SHARED = ("torch_autograd.py", "torch_layers.py")  # the files that all cells' modules use
+SHARED = ("torch_autograd.py", "torch_layers.py", "torch_weights.py")  # files that are the same for all cells
 
 
 def torch_module(cell: Program) -> dict[str, object]:
@@ -27,7 +27,7 @@ def torch_module(cell: Program) -> dict[str, object]:
         **about,
         "layer": layer,
         "layer_text": f", `{layer.name}` a module with parameters" if layer else "",
-        "needs": "`torch_autograd.py` and `torch_layers.py`" if layer else "and `torch_autograd.py`",
+        "needs": f"`{cell.name}_numpy.py`{', `torch_layers.py`' if layer else ''} and `torch_autograd.py`",
         "tape": _tape(cell),
         "returned_type": f"tuple[{', '.join('Tensor' for _ in results)}]" if len(results) > 1 else "Tensor",
         "unpacked": ", ".join(results) if len(results) > 1 else f"({results[0]},)",
