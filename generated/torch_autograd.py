@@ -95,7 +95,7 @@ class Cell:
         _check(self.arguments, arguments)
         counts = None if lengths is None else torch.as_tensor(lengths)
         if torch.compiler.is_compiling():
-            results: Tensors = self.operator(*arguments, counts, reverse)
+            results = _several(self.operator(*arguments, counts, reverse))
         else:
             results = Forward.apply(self, counts, reverse, *arguments)
         return results[: len(self.results)]
@@ -428,7 +428,7 @@ def _register(cell: Cell) -> Callable[..., Tensors]:
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
         *tensors, lengths, ctx.reverse = inputs
-        _, tape = _split(output, len(cell.results))
+        _, tape = _split(_several(output), len(cell.results))
         ctx.mark_non_differentiable(*tape)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *tape, lengths)
@@ -437,20 +437,32 @@ def _register(cell: Cell) -> Callable[..., Tensors]:
         _, some, _ = _split(operands, len(cell.results), len(cell.arguments))
         return tuple(torch.empty_like(one, memory_format=torch.contiguous_format) for one in some)
 
-    up = _operator(f"{space}::{cell.name}", forward, f"({arguments}, {order})", len(cell.results) + len(cell.tape))
-    up.register_fake(lambda *operands: cell.fake(*operands[:-2]))
+    def like_results(*operands: Any) -> Tensors:
+        return cell.fake(*operands[:-2])
+
+    count = len(cell.results) + len(cell.tape)
+    up = _operator(f"{space}::{cell.name}", forward, like_results, f"({arguments}, {order})", count)
     taken = f"{_parameters('Tensor?', cotangents)}, {arguments}, {_parameters('Tensor', cell.tape, 'kept_')}, {order}"
-    made = _operator(f"{space}::{cell.name}_backward", backward, f"({taken})", len(cell.arguments))
-    made.register_fake(like_arguments)
+    made = _operator(f"{space}::{cell.name}_backward", backward, like_arguments, f"({taken})", len(cell.arguments))
     down = made._opoverload
     up.register_autograd(gradient, setup_context=keep)
     return up._opoverload  # type: ignore[no-any-return]
 
 
-def _operator(name: str, function: Callable[..., Tensors], taken: str, results: int) -> Any:
-    return torch.library.custom_op(
-        name, function, mutates_args=(), schema=f"{taken} -> ({', '.join(['Tensor'] * results)})"
-    )
+def _operator(name: str, function: Callable[..., Tensors], fake: Callable[..., Tensors], taken: str, count: int) -> Any:
+    """An operator with so many results; one alone is no tuple to PyTorch."""
+
+    def given(some: Callable[..., Tensors]) -> Callable[..., Any]:
+        return some if count > 1 else lambda *operands: some(*operands)[0]
+
+    schema = f"{taken} -> ({', '.join(['Tensor'] * count)})"
+    made = torch.library.custom_op(name, given(function), mutates_args=(), schema=schema)
+    made.register_fake(given(fake))
+    return made
+
+
+def _several(results: Any) -> Tensors:
+    return (results,) if isinstance(results, Tensor) else tuple(results)
 
 
 def _parameters(kind: str, names: Iterable[str], before: str = "") -> str:

@@ -53,7 +53,7 @@ def test_gradients_and_tangents(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_second_order(name: str, fast: bool) -> None:
-    """Broken if a gradient's own gradient or tangent is wrong, lost or at another place; fast is along one direction."""
+    """Broken if a gradient's own gradient or tangent is wrong, lost or misplaced; fast is along one direction."""
     args = tensors(name, TINY, gradient=True)
     assert gradgradcheck(function(name), args, check_fwd_over_rev=True, check_rev_over_rev=True, fast_mode=fast)
 

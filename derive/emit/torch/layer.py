@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sympy import Add, Expr, Mul
@@ -80,22 +80,23 @@ def _dims(cell: Program) -> list[str]:
 
 def biases(cell: Program) -> list[str]:
     """The parameters that are only ever added to something."""
-    return [array.name for array in cell.having("parameter") if all(_is_term(part) for part in _parents(cell, array))]
+    return [array.name for array in cell.having("parameter") if _is_always(cell, array, _is_sum)]
 
 
 def gains(cell: Program) -> list[str]:
     """The vectors that are only ever multiplied with something that is no state: they begin at one, not near zero."""
     states = {name for state in cell.having("state") for name in (state.name, state.next)}
-    return [
-        array.name
-        for array in cell.having("parameter")
-        if len(array.sizes) == 1
-        and not _is_summed(cell, array)
-        and all(
-            isinstance(part, Mul) and not {e.name for e in entries(part)} & states and not _is_term(part)
-            for part in _parents(cell, array)
-        )
-    ]
+
+    def scales(part: Expr) -> bool:
+        return isinstance(part, Mul) and not {entry.name for entry in entries(part)} & states
+
+    vectors = [array for array in cell.having("parameter") if len(array.sizes) == 1 and not _is_summed(cell, array)]
+    return [array.name for array in vectors if _is_always(cell, array, scales)]
+
+
+def _is_always(cell: Program, parameter: Array, holds: Callable[[Expr], bool]) -> bool:
+    parents = _parents(cell, parameter)
+    return bool(parents) and all(map(holds, parents))
 
 
 def _parents(cell: Program, parameter: Array) -> list[Expr]:
@@ -121,5 +122,5 @@ def _is_summed(cell: Program, parameter: Array) -> bool:
     )
 
 
-def _is_term(parent: Expr) -> bool:
+def _is_sum(parent: Expr) -> bool:
     return isinstance(parent, Add)
