@@ -11,7 +11,7 @@ import pytest
 
 from derive.cells import CELLS
 from derive.emit.cuda.module import cuda_module
-from derive.emit.files import compare, render_all, write
+from derive.emit.files import compare, render_all, shared, write
 from derive.emit.numpy.module import numpy_module
 from derive.errors import CellError, HandgradError
 from derive.printing import environment
@@ -34,7 +34,7 @@ def test_the_committed_files_are_current(files: dict[str, str]) -> None:
 
 def test_drift_orphans_and_gaps_are_found(files: dict[str, str], tmp_path: Path) -> None:
     assert sorted(write(files, tmp_path)) == sorted(files)
-    assert {"lstm.cu", "lstm_cuda.py", "lstm_numpy.py"} < set(files)
+    assert {"lstm.cu", "lstm_cuda.py", "lstm_numpy.py", "lstm_torch.py", "torch_layers.py"} < set(files)
     assert write(files, tmp_path) == []
     assert compare(files, tmp_path).diffs == ()
     target = tmp_path / "lstm_numpy.py"
@@ -77,12 +77,21 @@ def test_the_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*CELLS, *EXAMPLES])
 def test_every_line_fits_a_page(files: dict[str, str], name: str) -> None:
     """Every line of generated code fits a page and compiles."""
-    own = {file: files[file] for file in files if file.startswith((f"{name}_numpy", f"{name}.cu", f"{name}_cuda"))}
+    kinds = ("_numpy", ".cu", "_cuda", "_torch")
+    own = {file: files[file] for file in files if file.startswith(tuple(name + kind for kind in kinds))}
     for file, text in (own or rendered(name)).items():
         if file.endswith(".py"):
             compile(text, name, "exec")
         assert max(map(len, text.splitlines())) <= 120
         assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_files_of_all_cells_fit_a_page(files: dict[str, str]) -> None:
+    """Every line of what is the same for all cells fits a page and compiles."""
+    for file, text in shared().items():
+        assert files[file] == text
+        compile(text, file, "exec")
+        assert max(map(len, text.splitlines())) <= 120
 
 
 def test_a_name_that_generated_code_needs_is_refused() -> None:

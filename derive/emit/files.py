@@ -9,6 +9,7 @@ from pathlib import Path
 
 from derive.emit.cuda.module import cuda_module
 from derive.emit.numpy.module import numpy_module
+from derive.emit.torch.module import SHARED, torch_module
 from derive.errors import HandgradError
 from derive.printing import environment, replace_file
 from derive.program import Program
@@ -26,7 +27,13 @@ def render(cell: Program) -> dict[str, str]:
         f"{cell.name}.cu": _text("cuda/cell.cu.jinja", cuda),
         f"{cell.name}_second.cu": _text("cuda/second.cu.jinja", cuda),
         f"{cell.name}_cuda.py": _text("cuda/cell_cuda.py.jinja", cuda),
+        f"{cell.name}_torch.py": _text("torch/cell_torch.py.jinja", torch_module(cell)),
     }
+
+
+def shared() -> dict[str, str]:
+    """The text of the files that the modules of all cells use, by file name."""
+    return {name: _text(f"torch/{name}.jinja", {}) for name in SHARED}
 
 
 def _text(template: str, context: Mapping[str, object]) -> str:
@@ -34,8 +41,8 @@ def _text(template: str, context: Mapping[str, object]) -> str:
 
 
 def render_all(cells: Iterable[Program], progress: Callable[[str], None] = lambda _: None) -> dict[str, str]:
-    """The files of several cells."""
-    files: dict[str, str] = {}
+    """The files of several cells, and those that all of them use."""
+    files = shared()
     for cell in cells:
         progress(cell.name)
         files.update(render(cell))
