@@ -9,12 +9,11 @@ from typing import Literal
 
 from sympy import Expr, S
 
-from derive.calculus import COTANGENT, SEED
+from derive.calculus import COTANGENT
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import is_opaque
 from derive.index import Entry
-from derive.notes.derived import marked
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
@@ -35,13 +34,12 @@ from derive.notes.syntax import (
     Transpose,
     children,
     rebuilt,
-    split_time,
-    symbol_below,
     walk,
 )
 from derive.program import Array, Program
 from derive.tensor import Tensor, elementwise, shape_text
 from derive.unroll import SHARE
+from derive.verify.loops import added_to, from_outside, passed_to_the_step_before
 from derive.verify.update import update_due
 
 _PASSED_ON = "it is read as what is passed on to the step before"
@@ -89,9 +87,9 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     if isinstance(claim.left, SumOver) and sums_over_time(claim.left, reader) and sums_over_time(claim.right, reader):
         claim = replace(claim, left=claim.left.body, right=claim.right.body)  # type: ignore[attr-defined]
     kind, reader, due = target(claim, reader)
-    added_to = _added_to(claim, reader)
-    reader, due = added_to or (reader, due)
-    passed_on = None if added_to else passed_to_the_step_before(claim.left, due, reader)
+    added = added_to(replace(claim, left=bare(claim.left)), reader)
+    reader, due = added or (reader, due)
+    passed_on = None if added else passed_to_the_step_before(claim.left, due, reader)
     due = passed_on or due
     if kind == "cotangent" and from_outside(due, reader) and not has_upstream(claim.right, reader):
         raise NotesError("what comes from the loss is given to the cell, there is nothing to derive it from")
@@ -117,45 +115,10 @@ def judge(claim: Claim, reader: Reader) -> Judgement:
     return undecided or outcome
 
 
-def _added_to(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
-    """For a loop's dc_next = dc_next + …, a reader of the right side, where it is what reaches c, and all of dc.
-
-    Where the notes have another name for all of dc, it is a plain equation.
-    """
-    left = bare(claim.left)
-    name = symbol_below(left) if isinstance(left, Differential) else None
-    base = split_time(name or "")[0]
-    if name is None or name != f"{base}_next" or {base, f"{base}_t"} & reader.about or name not in reader.symbols:
-        return None
-    if not isinstance(claim.right, Sum) or left not in claim.right.terms:
-        return None
-    program = reader.ground.program
-    whole, outside = (marked(reader.symbols[name], mark, program) for mark in (COTANGENT, SEED))
-    return (replace(reader, adjoints={**reader.adjoints, name: outside}), whole) if whole and outside else None
-
-
 def defines_loss(left: Node, reader: Reader) -> bool:
     """Whether an equation defines the loss."""
     unknown = isinstance(left, Symbol) and left.name not in reader.symbols
     return unknown and reader.is_loss(Differential(left.span, left))
-
-
-def passed_to_the_step_before(left: Node, due: Tensor, reader: Reader) -> Tensor | None:
-    """The cotangent of h_prev for a loop's assignment to dh_next, of which the step itself only knows the old value."""
-    match left:
-        case Differential(of=Symbol(name=name)) if name.endswith("_next") and from_outside(due, reader):
-            base = split_time(name)[0]
-            before = f"{base}_prev"
-            if {before, f"{base}_t-1"} & reader.about:  # that has an equation of its own
-                return None
-            return reader.cotangent(Symbol(left.span, before)) if before in reader.symbols else None
-    return None
-
-
-def from_outside(due: Tensor, reader: Reader) -> bool:
-    """Whether a cotangent is one that reaches the cell from outside."""
-    inputs = {array.name for array in reader.ground.program.inputs}
-    return bool(due.expr.atoms(Entry)) and all(entry.name in inputs for entry in due.expr.atoms(Entry))
 
 
 def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:

@@ -13,7 +13,7 @@ from itertools import islice
 from derive.errors import HandgradError
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
-from derive.notes.syntax import Claim, Quotient, walk
+from derive.notes.syntax import Claim, Differential, Node, Quotient, Sum, children, walk
 from derive.verify.edit import Edit
 from derive.verify.edits import edits
 from derive.verify.judge import bare, judge
@@ -29,14 +29,14 @@ def repair(claim: Claim, reader: Reader, terms: Sequence[str] = ()) -> Edit | No
     Args:
         terms: the terms of what is due, in LaTeX.
     """
-    quick, itself = sampled(reader), _circular(claim)
+    quick = sampled(reader)
     most = min(MOST_EDITS, MOST_NODES // sum(1 for _ in walk(claim.right)))
     for edit in islice(sorted(edits(claim, reader, terms), key=lambda edit: edit.cost), most):
         try:
             if edit.right is not None and not judge(replace(claim, right=edit.right()), quick).holds:
                 continue
             edited = parse_claim(edit.text, reader.grammar)
-            if (itself or not _circular(edited)) and judge(edited, quick).holds and judge(edited, reader).holds:
+            if not _circular(edited) and judge(edited, quick).holds and judge(edited, reader).holds:
                 return edit
         except HandgradError:
             continue
@@ -44,7 +44,16 @@ def repair(claim: Claim, reader: Reader, terms: Sequence[str] = ()) -> Edit | No
 
 
 def _circular(claim: Claim) -> bool:
-    """Whether the left side explains itself: ∂i = ∂i holds and repairs nothing."""
+    """Whether the left side explains itself: ∂i = ∂i holds and repairs nothing; what is added to is no explanation."""
     left = bare(claim.left)
     itself = left.denominator if isinstance(left, Quotient) else left
-    return itself in walk(claim.right)
+    terms = claim.right.terms if isinstance(claim.right, Sum) else (claim.right,)
+    others = [term for term in terms if term != itself] if len(terms) > 1 else terms
+    return any(_occurs(itself, term) for term in others)
+
+
+def _occurs(what: Node, node: Node) -> bool:
+    """Whether a formula stands in another one; W stands not in dW."""
+    if node == what:
+        return True
+    return not isinstance(node, Differential) and any(_occurs(what, child) for child in children(node))
