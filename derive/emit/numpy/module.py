@@ -38,7 +38,7 @@ _UFUNCS = (
 _RESERVED = {
     *_UFUNCS, "Any", "Array", "T", "arguments", "buffers", "cache", "calls", "count", "dtype", "ended", "ended_all",
     "ending", "ending_all", "gradients", "lengths", "max", "memory", "np", "order", "range", "reverse", "scratch",
-    "sizes", "slice", "steps", "stop", "tape", "workspace", "zip",
+    "sizes", "slice", "steps", "stop", "tape", "workspace", "zip", "chunk", "keep", "moved", "second", "start", "swept",
 }  # fmt: skip
 
 
