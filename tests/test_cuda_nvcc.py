@@ -61,7 +61,7 @@ def test_kernels_of_second_order_compile(architecture: str, real: str) -> None:
 @pytest.mark.parametrize(
     ("name", "real"),
     [
-        pytest.param(name, real, marks=() if name in FAST and real == "float" else pytest.mark.full)
+        pytest.param(name, real, marks=() if name in FAST and real == "float" else pytest.mark.exhaustive)
         for name in sorted(OTHERS)
         for real in REALS
     ],

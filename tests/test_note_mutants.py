@@ -35,7 +35,7 @@ def test_sample_named() -> None:
     assert len(unnamed) <= 0.1 * judged, unnamed
 
 
-@pytest.mark.full
+@pytest.mark.exhaustive
 def test_more() -> None:
     """Broken if the figures that the report on mutants is to reach are not: all, none, and nine of ten."""
     found = [measure(notes, each=30, named=15, rewritten=6) for notes in SETS]
