@@ -8,8 +8,10 @@ import io
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 
+from derive import weights
 from derive.cells import CELLS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its modules over ours did not run")
@@ -157,6 +159,16 @@ def test_weights_there_and_back(name: str) -> None:
     for key, one in from_torch(whole, ours, "rnn.").items():
         assert torch.equal(one, ours.state_dict()[key])
         assert one.data_ptr() not in {other.data_ptr() for other in whole.values()}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_weights_are_those_of_numpy(name: str) -> None:
+    """Broken if tensors and arrays are converted differently."""
+    ours, reference = pair(name)
+    due = weights.from_torch(name, {key: one.numpy() for key, one in reference.state_dict().items()})
+    found = {key.removesuffix("_l0"): one.numpy() for key, one in ours.state_dict().items()}
+    assert found.keys() == due.keys()
+    assert all(np.array_equal(found[key], due[key]) for key in due)
 
 
 def test_checkpoints_that_do_not_fit() -> None:

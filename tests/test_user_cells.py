@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from derive.emit.files import shared
 from derive.errors import HandgradError
 from derive.user import user_cell
 from tests.modules import module_of
@@ -47,7 +48,8 @@ def test_a_cell_of_ones_own(tmp_path: Path) -> None:
     made = subprocess.run([*command, "-o", str(tmp_path / "out")], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "leaky_numpy.py" in made.stdout
     texts = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
-    assert sorted(texts) == ["leaky.cu", "leaky_cuda.py", "leaky_numpy.py", "leaky_second.cu"]
+    own = ["leaky.cu", "leaky_cuda.py", "leaky_numpy.py", "leaky_second.cu", "leaky_torch.py"]
+    assert sorted(texts) == sorted([*own, *shared()])
     leaky = module_of("leaky_numpy", texts)
     x, h0, W = np.ones((2, 1, 3)), np.ones((1, 2)), np.ones((3, 2))
     h, _ = leaky.forward(x, h0, W)
