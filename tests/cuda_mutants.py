@@ -83,10 +83,11 @@ IN_KERNELS: dict[str, list[tuple[str, str]]] = {
 IN_SECOND: dict[str, list[tuple[str, str]]] = {
     "an index off by one in memory of a tangent": [(r"(?<=_dot_)\[", "[1 + ")],
     "a term that is missing": [(r" [+-] (?:2 \* )?\w+ \* \w+(?: \* \w+)*(?=;)", "")],
-    "a product that is missing": [(r"Part\((?=\w)", "Part(0 * ")],
+    "a product that is missing": [(r"(?<=  |, )Part\((?!\w+_ )(?=\w)", "Part(0 * ")],
     "what is missing is read": [(r"\w+_ (?:&& !last_step )?\? (?=\w+ : 0|\d \* H : 0)", "true ? ")],
     "sums of a step that is not there": [(r"last_step \? 0", "false ? 0"), (r"&& !last_step", "")],
-    "a sequence that has no end": [(r"ended \? ", "false ? "), (r"if \(!ended\) ", "")],
+    # Tangents beyond an end may go on: those of last states are taken where their sequences end.
+    "a sequence that has no end": [(r"if \(!ended\) ", "")],
 }
 IN_HOST: dict[str, list[tuple[str, str]]] = {
     "memory of another step": [

@@ -263,6 +263,10 @@ class _Backward:
             if seed in self.direct:
                 if seed in used:
                     yield seed, f"{whole_name(name)}[steps][::-1]"
+                for label in self.plan.arrays[seed].labels:
+                    if f"{seed}_{label}" in used:
+                        block = block_slice(self.plan.arrays[seed], label)
+                        yield f"{seed}_{label}", f"{whole_name(name)}[{block}][steps][::-1]"
                 array = self.plan.arrays[seed]
                 for label in array.labels:
                     if f"{seed}_{label}" in used:
