@@ -268,7 +268,8 @@ class _Sweep:
             yield f"copyto({target.name}, 0)"
         for name in dict.fromkeys(sorted(missing.values(), key=str)):
             form = form_of(Add(*(t for t in terms if missing.get(t) == name)), groups, self.tangents.program)
-            yield f"if {compiler.names(name, None)} is not None:".replace("[steps]", "")
+            given = self.places.step(name) if compiler.axes.over == "step" else self.places.whole(name)
+            yield f"if {given} is not None:"
             yield from (f"    {line}" for line in compiler.define(_added(own, form), groups, target))
 
     def _optional(self, term: Expr) -> str | None:
