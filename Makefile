@@ -21,11 +21,15 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/pycuda: $(VENV)/installed tests/cuda_on_cpu/install.py
 	-$(BIN)/python -m tests.cuda_on_cpu.install && touch $@
 
+# As many processes as processors, each with one thread for its products.
+test test-full: export OPENBLAS_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
 test: $(VENV)/installed $(VENV)/pycuda
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-full: $(VENV)/installed $(VENV)/pycuda
-	$(BIN)/python -m pytest -m full
+	$(PYTEST) -m full
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

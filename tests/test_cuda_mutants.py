@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +23,6 @@ GENERATED = ROOT / "generated"
 NAMES = (f"{CELL}.cu", f"{CELL}_second.cu", f"{CELL}_cuda.py")
 FILES = {name: (GENERATED / name).read_text(encoding="utf-8") for name in NAMES}
 MUTANTS = list(mutants(FILES))
-Outcomes = dict[str, Future[str | None]]
 
 
 def test_there_are_defects_of_every_kind() -> None:
@@ -60,16 +57,6 @@ def test_sanitizers_find_nothing(sanitizer: str, tmp_path: Path) -> None:
     assert reports == []
 
 
-@pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    """The runs of all mutants that are asked for, as many side by side as there are processors."""
-    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    wanted = [params["mutant"] for params in calls if "mutant" in params]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {mutant.name: pool.submit(outcome, mutant, tmp_path_factory.mktemp("mutant")) for mutant in wanted}
-        pool.shutdown(cancel_futures=True)
-
-
 def outcome(mutant: Mutant, folder: Path) -> str | None:
     """How a defect is found: by values or guards, in a process of its own, which it may well end; else by a sanitizer.
 
@@ -97,6 +84,6 @@ def kind_of(mutant: Mutant) -> str:
 
 
 @pytest.mark.parametrize("mutant", list(sampled()))
-def test_a_planted_defect_is_caught(mutant: Mutant, outcomes: Outcomes) -> None:
+def test_a_planted_defect_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     """Broken if a defect of this kind in a kernel or in the host module could pass the tests."""
-    assert outcomes[mutant.name].result(), f"{mutant.name} survived"
+    assert outcome(mutant, tmp_path), f"{mutant.name} survived"
