@@ -19,7 +19,7 @@ from sympy import Expr, Integer, Symbol
 
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
 from derive.exponentials import vanishes_in_exponentials
-from derive.index import Entry, Index, substitute
+from derive.index import Entry, Index, entries, substitute
 from derive.normal import TooLargeError, normal
 from derive.program import Program
 
@@ -55,11 +55,13 @@ class Ground:
         Equality mostly shows after a step or two, long before everything is written out.
         """
         yield expr
+        names = {entry.name for entry in expr.atoms(Entry)}
         for equation in reversed(self.program.equations):
-            uses = {e: equation.at(e.indices) for e in expr.atoms(Entry) if e.name == equation.name}
-            if uses:
+            if equation.name in names:
                 # The bound indices of an inserted right side are fresh, so nothing can be captured.
+                uses = {e: equation.at(e.indices) for e in expr.atoms(Entry) if e.name == equation.name}
                 expr = expr.xreplace(uses)
+                names |= {entry.name for entry in entries(equation.value)}
                 yield expr
 
     @cached_property

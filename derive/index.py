@@ -189,10 +189,16 @@ class Sigma(Expr):  # type: ignore[misc]
         return f"Σ_{{{','.join(map(str, self.indices))}}} {printer._print(self.body)}"
 
 
+@lru_cache(maxsize=1 << 16)
+def spelled(expr: Expr) -> str:
+    """An expression as SymPy prints it, for an order that does not change from run to run."""
+    return str(expr)
+
+
 @lru_cache(maxsize=1 << 14)  # plans ask for the same ones over and over
 def entries(expr: Expr) -> tuple[Entry, ...]:
     """All array entries in an expression, in a stable order."""
-    return tuple(sorted(expr.atoms(Entry), key=str))
+    return tuple(sorted(expr.atoms(Entry), key=spelled))
 
 
 def free_indices(expr: Expr) -> list[Index]:

@@ -160,7 +160,7 @@ def check(program: Program) -> None:
                     if later
                     else f"{place}: unknown symbol {entry.name!r}"
                 )
-            _check_indices(f"{place}: {entry}", entry, known[entry.name])
+            _check_indices(place, entry, known[entry.name])
         loose = [i.name for i in free_indices(equation.value) if i not in equation.array.indices]
         if loose:
             left = equation.array.tensor.expr
@@ -188,13 +188,16 @@ def _check_name(place: str, name: str, known: Mapping[str, Array]) -> None:
 
 def _check_indices(place: str, entry: Entry, array: Array) -> None:
     if len(entry.indices) != len(array.indices):
-        raise CellError(f"{place}: {array.name} has {len(array.indices)} indices, {len(entry.indices)} are given")
+        wanted = len(array.indices)
+        raise CellError(f"{place}: {entry}: {array.name} has {wanted} indices, {len(entry.indices)} are given")
     for given, own in zip(entry.indices, array.indices, strict=True):
         if isinstance(given, Integer):
             if not (isinstance(own.dim, Integer) and 0 <= given < own.dim):
-                raise CellError(f"{place}: {given} is outside of 0 … {own.dim} − 1")
+                raise CellError(f"{place}: {entry}: {given} is outside of 0 … {own.dim} − 1")
         elif given.dim != own.dim:
-            raise CellError(f"{place}: index {given} runs over {given.dim}, but {array.name} has {own.dim} there")
+            raise CellError(
+                f"{place}: {entry}: index {given} runs over {given.dim}, but {array.name} has {own.dim} there"
+            )
 
 
 def _check_state(where: str, state: Array, known: Mapping[str, Array]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import block_axis
-from derive.index import Entry
+from derive.index import entries
 from derive.matrix import Form, matrix_form
 from derive.plan.schedule import Schedule, names_in
 from derive.program import Equation
@@ -59,7 +59,7 @@ class Meanings:
         if label is not None:
             outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
             value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
-        for entry in sorted(value.atoms(Entry), key=str):
+        for entry in entries(value):
             inner = entry.name
             if inner in self.plan.step.definitions and inner not in kept | seen:
                 array = self.plan.step.arrays[inner]

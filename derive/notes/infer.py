@@ -14,7 +14,7 @@ from sympy import Function
 
 from derive.equality import Ground
 from derive.errors import HandgradError, NotesError
-from derive.index import Entry, Joined
+from derive.index import Joined, entries
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import Forward, Roles, identifier
 from derive.notes.meaning import Reader
@@ -220,7 +220,7 @@ class _Build:
             entry.name
             for base in self.roles.outputs(set(differentiated) - self.views)
             if base not in self.views
-            for entry in sorted(self.symbols[base].expr.atoms(Entry), key=str)
+            for entry in entries(self.symbols[base].expr)
         )
         cell = Program(name, tuple(self.arrays), tuple(self.equations), outputs)
         parameters = (name for name in self.roles.used if self.roles.is_matrix(name))

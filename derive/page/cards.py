@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from derive.calculus import COTANGENT, SEED
 from derive.errors import NotesError
-from derive.index import Entry
+from derive.index import entries
 from derive.notes.latex import parse_claim
 from derive.notes.meaning import Reader
 from derive.notes.places import symbol_latex
@@ -244,7 +244,7 @@ def _block(verdict: Verdict) -> int | None:
 def _arrays(node: Node, reader: Reader) -> list[str]:
     """The arrays whose symbols stand in a formula."""
     tensors = (reader.symbols.get(one.name) for one in walk(node) if isinstance(one, Symbol))
-    names = (entry.name for tensor in tensors if tensor for entry in sorted(tensor.expr.atoms(Entry), key=str))
+    names = (entry.name for tensor in tensors if tensor for entry in entries(tensor.expr))
     return [place for name in names if (place := _node(name, reader))]
 
 

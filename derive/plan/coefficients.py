@@ -13,7 +13,7 @@ from itertools import combinations
 from sympy import Add, Expr, Mul, S, expand
 
 from derive.calculus import COTANGENT
-from derive.index import Entry, KroneckerDelta, Sigma
+from derive.index import Entry, KroneckerDelta, Sigma, entries
 from derive.program import Array, Equation, Program
 
 LINEAR = {"cotangent", "tangent"}  # the roles of what derived equations are linear in
@@ -93,7 +93,7 @@ def gathered(equation: Equation, step: Program, optional: Container[str] = ()) -
     spread = Equation(equation.array, Add(*_spread(equation.value, step)))
     terms: dict[tuple[str | None, Expr, Expr], Expr] = {}
     for coefficient, rest in _collected(spread, step):
-        apart = next((e.name for e in sorted(rest.atoms(Entry), key=str) if e.name in optional), None)
+        apart = next((e.name for e in entries(rest) if e.name in optional), None)
         plain, compound = _apart(S.One if coefficient is None else cheapest(coefficient, ()))
         terms[apart, compound, plain] = terms.get((apart, compound, plain), S.Zero) + rest
     outer: dict[tuple[str | None, Expr], Expr] = {}

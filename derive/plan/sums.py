@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, Mul, Symbol
 
-from derive.index import Dim, Entry, Index, Sigma, Stack
+from derive.index import Dim, Entry, Index, Sigma, Stack, spelled
 from derive.program import Array, Equation, tidy
 
 PARTS = Symbol("parts", integer=True, positive=True)
@@ -78,7 +78,7 @@ def name_sums(equations: Iterable[Equation]) -> list[Equation | Sum]:
 def _outermost(expr: Expr) -> list[Sigma]:
     if isinstance(expr, Sigma):
         return [expr]
-    return [found for part in sorted(expr.args, key=str) for found in _outermost(part)] if expr.has(Sigma) else []
+    return [found for part in sorted(expr.args, key=spelled) for found in _outermost(part)] if expr.has(Sigma) else []
 
 
 def _factored(total: Sigma) -> tuple[Expr, Expr]:

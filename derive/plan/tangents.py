@@ -9,14 +9,14 @@ tangents beside it. Both read the tape and repeat none of the forward pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from sympy import Add, Expr
 
 from derive.calculus import SEED, default_outputs, jvp
-from derive.index import Entry, KroneckerDelta, Sigma
+from derive.index import KroneckerDelta, Sigma, entries
 from derive.plan.coefficients import gathered
 from derive.plan.schedule import Schedule, ancestors, descendants, names_in
 from derive.program import Equation, Program
@@ -168,7 +168,7 @@ def _sweep(
     return Sweep(tuple(carries), tuple(constant), tuple(before), tuple(loop), tuple(after), tuple(results), optional)
 
 
-def _split(equation: Equation, waiting: set[str], optional: Iterable[str]) -> tuple[list[Equation], Equation]:
+def _split(equation: Equation, waiting: set[str], optional: Container[str]) -> tuple[list[Equation], Equation]:
     """The terms for all steps at once, and the rest: products that wait for nothing, and what may be missing."""
     terms = Add.make_args(equation.value)
     early = [t for t in terms if not _reads(t, waiting) and (t.has(Sigma) or _reads(t, optional))]
@@ -178,5 +178,5 @@ def _split(equation: Equation, waiting: set[str], optional: Iterable[str]) -> tu
     return [Equation(equation.array, Add(*early))], Equation(equation.array, Add(*late))
 
 
-def _reads(term: Expr, names: Iterable[str]) -> bool:
-    return bool({entry.name for entry in term.atoms(Entry)} & set(names))
+def _reads(term: Expr, names: Container[str]) -> bool:
+    return any(entry.name in names for entry in entries(term))

@@ -13,7 +13,7 @@ from sympy import Expr
 
 from derive.emit.cuda.addresses import variable
 from derive.emit.cuda.expressions import scalar
-from derive.index import Entry
+from derive.index import entries
 from derive.matrix import Form, Group, Quantities, form_of, natural_groups
 from derive.plan.products import Operands
 from derive.plan.stages import groups_of
@@ -89,5 +89,5 @@ def operand(expr: Expr, variables: Mapping[Group, str], arrays: Quantities, fetc
 
 def _along(expr: Expr, one: Sum, arrays: Quantities) -> bool:
     """Whether the last axis of the operand is the one that is summed over."""
-    largest = max(sorted(expr.atoms(Entry), key=str), key=lambda entry: len(entry.indices))
+    largest = max(entries(expr), key=lambda entry: len(entry.indices))
     return set(groups_of(largest, arrays.arrays[largest.name])[-1]) <= set(one.over)

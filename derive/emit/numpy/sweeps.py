@@ -29,7 +29,7 @@ from derive.emit.numpy.order import (
 from derive.emit.numpy.places import MOVED, SECOND, Places
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
-from derive.index import Entry, Index, KroneckerDelta
+from derive.index import Entry, Index, KroneckerDelta, entries
 from derive.matrix import Form, Group, axes_of, form_of
 from derive.plan.schedule import Schedule
 from derive.plan.tangents import Carry, Sweep, Tangents
@@ -273,7 +273,7 @@ class _Sweep:
             yield from (f"    {line}" for line in compiler.define(_added(own, form), groups, target))
 
     def _optional(self, term: Expr) -> str | None:
-        return next((e.name for e in sorted(term.atoms(Entry), key=str) if e.name in self.sweep.optional), None)
+        return next((e.name for e in entries(term) if e.name in self.sweep.optional), None)
 
 
 def _added(own: Form, form: Form) -> Form:
