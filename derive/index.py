@@ -78,6 +78,12 @@ class Index(Symbol):  # type: ignore[misc]
     def _hashable_content(self) -> tuple[Any, ...]:
         return (*super()._hashable_content(), self.dim)
 
+    # Indices are compared more often than anything else, and SymPy compares all that a symbol may be.
+    __hash__ = Symbol.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is Index and self.name == other.name and self.dim == other.dim)
+
 
 _serial = count()
 

@@ -42,6 +42,8 @@ class Quantities(Protocol):
     @property
     def arrays(self) -> Mapping[str, Array]: ...
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True)
 class Form:
@@ -70,14 +72,14 @@ def matrix_form(equation: Equation, program: Quantities) -> Form:
     return form_of(equation.value, axes_of(equation.array), program)
 
 
-def form_of(expr: Expr, groups: Sequence[Group], program: Quantities) -> Form:
+@lru_cache(maxsize=1 << 14)  # statements and the comments over them ask for the same ones
+def form_of(expr: Expr, groups: tuple[Group, ...], program: Quantities) -> Form:
     """An expression in matrix notation, read along the given groups of indices.
 
     Raises:
         HandgradError: for an expression that has no such form.
     """
-    form = _Writer(program).write(expr, tuple(groups))
-    return align(form, tuple(groups))
+    return align(_Writer(program).write(expr, groups), groups)
 
 
 def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:

@@ -91,6 +91,14 @@ class Program:
     def __post_init__(self) -> None:
         check(self)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """What is remembered of a program is looked up by it, over and over."""
+        return hash((self.name, self.inputs, self.equations, self.outputs, self.doc))
+
     @cached_property
     def arrays(self) -> Mapping[str, Array]:
         """Every input and every defined array, by name."""

@@ -22,7 +22,7 @@ from derive.plan.lift import lift, lift_backward
 from derive.program import Array, Equation, Program
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schedule:
     """The phases of a sequence's forward and backward pass.
 
@@ -46,7 +46,7 @@ class Schedule:
     recurrence: tuple[Equation, ...]
     deferred: tuple[Equation, ...]
 
-    @property
+    @cached_property
     def batch(self) -> str:
         """The name of the batch dimension, the first of every sequence and state."""
         return batch_of(self.cell)

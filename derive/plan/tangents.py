@@ -70,7 +70,7 @@ class Sweep:
         return frozenset(own & ({*self.results} - handed | names_in(self.after)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tangents:
     """The two sweeps of a plan.
 

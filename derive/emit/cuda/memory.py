@@ -58,6 +58,7 @@ class Located(Protocol):
 
     @property
     def arrays(self) -> Mapping[str, Array]: ...
+    def __hash__(self) -> int: ...
     @property
     def in_memory(self) -> Container[str]: ...
     @property
@@ -69,7 +70,7 @@ class Located(Protocol):
         """Where an array is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """The places of all arrays of a plan."""
 

@@ -35,7 +35,7 @@ MOVED, SWEPT, SECOND = "moved", "swept", "second"
 """What holds the arrays of the upward sweep, those of the downward sweep, and its results."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Upward:
     """The tangents of the forward pass, from the first step to the last."""
 
@@ -111,7 +111,7 @@ class Upward:
         return Place(stem, array, f"{MOVED}.{stem}", timed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Downward:
     """The backward pass and its tangents, from the last step to the first."""
 

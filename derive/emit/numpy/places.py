@@ -58,6 +58,10 @@ class Places:
         """The arrays that are computed for a chunk of steps and live as long."""
         return tuple(e.array for e in self.sweep.before if e.name not in {*self.lasting, *self.sweep.results})
 
+    @cached_property
+    def _of_a_chunk(self) -> set[str]:
+        return {array.name for array in self.chunked}
+
     def array(self, name: str) -> Array:
         return self.tangents.program.arrays[name]
 
@@ -99,7 +103,7 @@ class Places:
 
     def chunk(self, name: str, label: str | None = None) -> str:
         """An array for the steps of a chunk."""
-        if self.array(name) in self.chunked:
+        if name in self._of_a_chunk:
             return f"{name}[{sliced(self.array(name), label)}]" if label else name
         return f"{self.whole(name, label)}[steps]" if self.timed(name) else self.whole(name, label)
 
@@ -110,14 +114,14 @@ class Places:
         if not self.timed(name):
             return self.whole(name, label)
         array, own = self.array(name), self.in_loop(name)
-        if self._is_local(name):
+        if name in self._of_one_step:
             self.local[name] = array
             if label:
                 self.views[f"{name}_{label}"] = f"{name}[{sliced(array, label)}]"
         elif name in self.sweep.optional:
             self.pairs[own] = self.turned(f"_some({self.whole(name)}, steps)")
             return f"{own}[{sliced(array, label)}]" if label else own
-        elif array in self.chunked:
+        elif name in self._of_a_chunk:
             part = f"[{sliced(array, label)}]" if label else ""
             self.pairs[f"{own}_{label}" if label else own] = self.turned(f"{name}_chunk[:count]{part}")
         else:
@@ -133,9 +137,10 @@ class Places:
         """The steps of a chunk in the sweep's direction."""
         return source if self.upward else f"{source}[::-1]"
 
-    def _is_local(self, name: str) -> bool:
+    @cached_property
+    def _of_one_step(self) -> set[str]:
         own = {e.name for e in self.sweep.loop} | {carry.arrives for carry in self.sweep.carries}
-        return name in own - {*self.lasting, *self.sweep.stored, *(a.name for a in self.chunked)}
+        return own - {*self.lasting, *self.sweep.stored, *self._of_a_chunk}
 
 
 def sliced(array: Array, label: str | None) -> str:
