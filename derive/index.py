@@ -93,15 +93,23 @@ def fresh(dim: Dim) -> Index:
     return Index(f"{dim}#{next(_serial)}", dim)
 
 
-class KroneckerDelta(Expr):  # type: ignore[misc]
+class Real(Expr):  # type: ignore[misc]
+    """A real number of which no more is known. SymPy keeps asking, and is told at once that there is no answer."""
+
+    is_commutative = True
+    is_real = True  # or SymPy expands arguments of tanh in search of imaginary parts, for minutes
+    is_zero = is_nonzero = is_extended_nonzero = None
+    is_positive = is_extended_positive = is_nonnegative = is_extended_nonnegative = None
+    is_negative = is_extended_negative = is_nonpositive = is_extended_nonpositive = None
+    is_integer = is_noninteger = is_rational = is_irrational = is_algebraic = is_transcendental = None
+
+
+class KroneckerDelta(Real):
     """1 where two indices are equal, else 0.
 
     SymPy's own asks the assumptions about their difference, which takes most of the time of a derivation; two of our
     indices are equal if they are the same, and known to differ if they are different numbers.
     """
-
-    is_commutative = True
-    is_real = True
 
     def __new__(cls, one: Expr, other: Expr) -> Expr:
         one, other = sympify(one), sympify(other)
@@ -123,14 +131,12 @@ def _delta_order(index: Expr) -> tuple[bool, str]:
     return not isinstance(index, Integer), str(index)
 
 
-class Entry(Expr):  # type: ignore[misc]
+class Entry(Real):
     """One entry of a named array: the array's name and one index per dimension (none for a scalar).
 
     ``sympy.diff`` with respect to an entry of the same array gives Kronecker deltas of the indices.
     """
 
-    is_commutative = True
-    is_real = True  # or SymPy expands arguments of tanh in search of imaginary parts, for minutes
     is_symbol = True
     _diff_wrt = True
 
@@ -147,6 +153,10 @@ class Entry(Expr):  # type: ignore[misc]
     def indices(self) -> tuple[Index | Integer, ...]:
         return tuple(self.args[1:])
 
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {part for part in self.args if isinstance(part, Symbol)}
+
     def _eval_derivative(self, wrt: Basic) -> Expr:
         if not isinstance(wrt, Entry) or wrt.name != self.name:
             return S.Zero
@@ -157,14 +167,11 @@ class Entry(Expr):  # type: ignore[misc]
         return f"{self.name}[{', '.join(map(printer._print, self.indices))}]"
 
 
-class Sigma(Expr):  # type: ignore[misc]
+class Sigma(Real):
     """Σ of ``body`` over one or more indices, each over its whole dimension.
 
     SymPy's ``Sum`` carries limits that its simplifiers inspect; ours are implied by the index.
     """
-
-    is_commutative = True
-    is_real = True
 
     def __new__(cls, body: Expr, *indices: Index) -> Expr:
         body = sympify(body)

@@ -154,6 +154,7 @@ def check(program: Program) -> None:
     where = f"cell {program.name}"
     known: dict[str, Array] = {}
     defined = {equation.name for equation in program.equations}
+    dims = {index.dim for array in program.inputs for index in array.indices}
     for array in program.inputs:
         _check_name(where, array.name, known)
         known[array.name] = array
@@ -173,11 +174,9 @@ def check(program: Program) -> None:
         if loose:
             left = equation.array.tensor.expr
             raise CellError(f"{place}: index {loose[0]} is on the right, not on the left ({left}), and not summed")
-        strange = {str(s) for s in equation.value.free_symbols if s.is_positive and not isinstance(s, Entry)} - {
-            str(index.dim) for array in program.inputs for index in array.indices
-        }
+        strange = {s for s in equation.value.free_symbols - dims if s.is_positive}
         if strange:
-            raise CellError(f"{place}: {min(strange)} is no dimension of an input")
+            raise CellError(f"{place}: {min(map(str, strange))} is no dimension of an input")
         known[equation.name] = equation.array
     for name in program.outputs:
         if name not in known:
