@@ -77,7 +77,7 @@ def vjp(
         if equation.name in received:
             settle(equation.array)
             upstream = Entry(called[equation.name], *equation.array.indices)
-            for name in dict.fromkeys(entry.name for entry in entries(equation.value)):
+            for name in dict.fromkeys(entry.name for entry in equation.reads):
                 received.setdefault(name, []).append(pull_back(equation, upstream, program.arrays[name]))
     for name in wrt:
         received.setdefault(name, [S.Zero])
@@ -140,7 +140,7 @@ def jvp(
     inputs = (*program.inputs, *moving.values())
     equations: list[Equation] = []
     for equation in program.equations:
-        used = dict.fromkeys(entry.name for entry in entries(equation.value) if entry.name in moving)
+        used = dict.fromkeys(entry.name for entry in equation.reads if entry.name in moving)
         pushed = [push_forward(equation, program.arrays[name], moving[name]) for name in used]
         if pushed or equation.name in outputs:
             moving[equation.name] = Array(tangent(equation.name), equation.array.sizes, "tangent")

@@ -19,7 +19,7 @@ from sympy import Expr, Integer, Symbol
 
 from derive.evaluate import EXACT, REAL, Arithmetic, Sizes, Values, evaluate, random_inputs, run
 from derive.exponentials import vanishes_in_exponentials
-from derive.index import Entry, Index, entries, substitute
+from derive.index import Entry, Index, substitute
 from derive.normal import TooLargeError, normal
 from derive.program import Program
 
@@ -61,7 +61,7 @@ class Ground:
                 # The bound indices of an inserted right side are fresh, so nothing can be captured.
                 uses = {e: equation.at(e.indices) for e in expr.atoms(Entry) if e.name == equation.name}
                 expr = expr.xreplace(uses)
-                names |= {entry.name for entry in entries(equation.value)}
+                names |= {entry.name for entry in equation.reads}
                 yield expr
 
     @cached_property

@@ -16,6 +16,7 @@ from sympy.core.numbers import Exp1
 from derive.errors import HandgradError
 from derive.index import Entry, Index, KroneckerDelta, Sigma, Stack, entries, spelled
 from derive.program import Array, Equation, Role
+from derive.tensor import Size
 
 Group = tuple[Index, ...]
 Op = Literal[
@@ -94,9 +95,14 @@ def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:
     joined = {index for group in found if len(group) == 2 for index in group}
     left = [group for group in found if len(group) == 2 or not joined & set(group)]
     orders = [[group for group in writer.write(e, ()).groups if group in left] for e in expr.atoms(Entry)]
-    # What sequences and states begin with, the batch, is in front of everything.
-    first = {a.sizes[0] for a in program.arrays.values() if a.role in {"sequence", "state"} and a.sizes}
+    first = _batch(program)
     return tuple(sorted(_merged_order(left, orders), key=lambda group: group[0].dim not in first))
+
+
+@lru_cache
+def _batch(program: Quantities) -> set[Size]:
+    """What sequences and states begin with, the batch; it is in front of everything."""
+    return {a.sizes[0] for a in program.arrays.values() if a.role in {"sequence", "state"} and a.sizes}
 
 
 def _merged_order(groups: list[Group], orders: list[list[Group]]) -> Iterator[Group]:
@@ -299,13 +305,13 @@ def _arrays(expr: Expr, program: Quantities) -> list[Array]:
 
 
 def _place(array: Array, program: Quantities) -> int:
-    return _places(tuple(program.arrays))[array.name]
+    return _places(program)[array.name]
 
 
 @lru_cache
-def _places(names: tuple[str, ...]) -> dict[str, int]:
+def _places(program: Quantities) -> dict[str, int]:
     """The arrays of a program numbered in order."""
-    return {name: place for place, name in enumerate(names)}
+    return {name: place for place, name in enumerate(program.arrays)}
 
 
 _RANKS: Mapping[Role, int] = {"cotangent": 1, "tangent": 1, "derived": 2, "sequence": 3, "state": 3, "parameter": 4}

@@ -73,6 +73,11 @@ class Equation:
     def tensor(self) -> Tensor:
         return Tensor(self.value, self.array.axes)
 
+    @cached_property
+    def reads(self) -> tuple[Entry, ...]:
+        """The entries on the right side, in a stable order."""
+        return entries(self.value)
+
     def at(self, indices: Iterable[Index | Integer]) -> Expr:
         """The right side at other indices, its own bound indices fresh."""
         return rename_bound(self.value).xreplace(dict(zip(self.array.indices, indices, strict=True)))
@@ -161,7 +166,7 @@ def check(program: Program) -> None:
     for equation in program.equations:
         place = f"{where}, equation {equation.name}"
         _check_name(place, equation.name, known)
-        for entry in entries(equation.value):
+        for entry in equation.reads:
             if entry.name not in known:
                 later = entry.name in defined
                 raise CellError(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+from sympy import Integer
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import block_axis
 from derive.index import entries
 from derive.matrix import Form, matrix_form
-from derive.plan.schedule import Schedule, names_in
+from derive.plan.schedule import Schedule
 from derive.program import Equation
 from derive.show import UNICODE, form_text
 
@@ -30,9 +33,9 @@ class Meanings:
 
     def text(self, name: str, label: str | None, form: Form) -> str:
         """``eq 3, eq 7: J_a_i = ∂c/∂a_i = g ⊙ i ⊙ (1 − i)``, numbers being the notes' equations in it."""
-        user = next(e for e in self.plan.recurrence if name in names_in((e,)))
+        user = self._users[name]
         block = f"_{label}" if label else ""
-        numbers = ", ".join(self._numbers_of(user.name, label, set()))
+        numbers = ", ".join(self._numbers_of(user.name, label))
         wrt = user.name.removeprefix(COTANGENT)
         meaning = f"{name}{block} = ∂{self._source(user, name, label)}/∂{wrt}{block} = {form_text(form, UNICODE)}"
         return f"{numbers}: {meaning}" if numbers else meaning
@@ -50,19 +53,24 @@ class Meanings:
                 return others[0].removeprefix(SEED).removeprefix(COTANGENT) if others else "?"
         return "?"
 
-    def _numbers_of(self, name: str, label: str | None, seen: set[str]) -> list[str]:
+    @cached_property
+    def _users(self) -> Mapping[str, Equation]:
+        """The first equation of the recurrence that reads an array."""
+        return {entry.name: one for one in reversed(self.plan.recurrence) for entry in one.reads}
+
+    def _numbers_of(self, name: str, label: str | None) -> list[str]:
         """The notes' numbers of a cotangent and of those that were folded into it."""
-        own = self.numbers.get(f"{name}_{label}" if label else name)
-        found = [own] if own else []
-        kept = {e.name for e in self.plan.recurrence}
-        value = self.plan.step.definitions[name].value
+        array, value = self.plan.arrays[name], self.plan.step.definitions[name].value
         if label is not None:
-            outer = self.plan.arrays[name].indices[block_axis(self.plan.arrays[name])]
-            value = value.xreplace({outer: self.plan.arrays[name].labels.index(label) + 0 * outer})
-        for entry in entries(value):
-            inner = entry.name
-            if inner in self.plan.step.definitions and inner not in kept | seen:
-                array = self.plan.step.arrays[inner]
-                if array.role == "cotangent":
-                    found = [*self._numbers_of(inner, None, seen | {inner}), *found]
-        return sorted(dict.fromkeys(found), key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])
+            value = value.xreplace({array.indices[block_axis(array)]: Integer(array.labels.index(label))})
+        kept, numbers = {e.name for e in self.plan.recurrence}, [self.numbers.get(f"{name}_{label}" if label else name)]
+        left, seen = list(entries(value)), {name}
+        while left:
+            inner = left.pop().name
+            definition = self.plan.step.definitions.get(inner)
+            if definition and definition.array.role == "cotangent" and inner not in kept | seen:
+                seen.add(inner)
+                numbers.append(self.numbers.get(inner))
+                left += definition.reads
+        found = dict.fromkeys(number for number in numbers if number)
+        return sorted(found, key=lambda text: [int(w) if w.isdigit() else 0 for w in text.split()])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from derive.index import entries
 from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
 from derive.page.cards import Card
@@ -135,5 +134,5 @@ def _goes_back(card: Card, edge: Edge, program: Program) -> bool:
 def _blocks(edge: Edge, program: Program) -> set[int]:
     """The blocks of a stack that an equation uses."""
     equation = program.definitions.get(edge.head)
-    used = entries(equation.value) if equation else ()
+    used = equation.reads if equation else ()
     return {int(i) for entry in used if entry.name == edge.tail for i in entry.indices if i.is_number}

@@ -45,7 +45,7 @@ def fold(equations: Sequence[Equation], wanted: set[str]) -> list[Equation]:
     result: list[Equation] = []
     folded: dict[str, Equation] = {}
     for position, equation in enumerate(equations):
-        uses = {e: folded[e.name].at(e.indices) for e in equation.value.atoms(Entry) if e.name in folded}
+        uses = {e: folded[e.name].at(e.indices) for e in equation.reads if e.name in folded}
         equation = Equation(equation.array, equation.value.xreplace(uses))
         single = not equation.value.has(Sigma, KroneckerDelta) and not equation.value.is_Add
         if single and equation.name not in wanted and not any(_sums(e, equation.name) for e in equations[position:]):

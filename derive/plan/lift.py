@@ -62,7 +62,7 @@ def lift_backward(step: Program, forward: int) -> tuple[tuple[Equation, ...], tu
     for equation in lift_sums(step).equations:
         if equation.name in step.arrays:
             late += [equation] if equation.name in cotangents else []
-        elif {entry.name for entry in equation.value.atoms(Entry)} & cotangents:
+        elif {entry.name for entry in equation.reads} & cotangents:
             cotangents.add(equation.name)
             late.append(replace(equation, array=replace(equation.array, role="cotangent")))
         else:

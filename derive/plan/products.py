@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from sympy import Add, Expr, Integer, Mul
 
 from derive.index import Entry, Index
-from derive.plan.stages import reads
 from derive.plan.sums import Sum, block_index, points
 from derive.program import Equation
 
@@ -69,16 +68,17 @@ def joined(equations: Sequence[Equation | Sum], batch: str) -> list[Equation | S
     """
     users: dict[str, list[str]] = {}
     for one in equations:
-        for name in dict.fromkeys(entry.name for entry in reads(one)):
+        for name in dict.fromkeys(entry.name for entry in one.reads):
             users.setdefault(name, []).append(one.name)
     first: dict[tuple[object, ...], Sum] = {}
     more: dict[str, list[Sum]] = {}
     into: dict[str, Expr] = {}
+    sums = {Entry(one.name, *one.array.indices): one for one in equations if isinstance(one, Sum)}
+    order = {one: place for place, one in enumerate(sums)}
     for equation in (one for one in equations if isinstance(one, Equation)):
-        terms = Add.make_args(equation.value)
-        for one in (other for other in equations if isinstance(other, Sum)):
-            entry = Entry(one.name, *one.array.indices)
-            if entry not in terms or users[one.name] != [equation.name] or operands(one) is None:
+        for entry in sorted((term for term in Add.make_args(equation.value) if term in sums), key=order.__getitem__):
+            one = sums[entry]
+            if users[one.name] != [equation.name] or operands(one) is None:
                 continue
             in_parts = any(str(index.dim) == batch for index in one.over)
             target = first.setdefault((equation.name, one.array.sizes, in_parts), one)

@@ -15,7 +15,6 @@ from sympy import Add, Expr, S
 from derive.calculus import COTANGENT, SEED
 from derive.index import Entry
 from derive.plan.schedule import Schedule
-from derive.plan.stages import reads
 from derive.plan.sums import Sum, name_sums
 from derive.program import Array, Equation
 
@@ -94,7 +93,7 @@ def rotate(
     late = {total.name for one in arrivals for total in one.late}
     produced = {one.name for one in body}
     after = dict.fromkeys(
-        entry.name for one in arrivals for total in one.late for entry in reads(total) if entry.name in produced
+        entry.name for one in arrivals for total in one.late for entry in total.reads if entry.name in produced
     )
     arriving = [item for one in arrivals for item in _arriving(one, after)]
     inner = [_early(one, arrivals) for one in body if one.name not in late]
@@ -117,12 +116,12 @@ def _is_late(one: Sum, equation: Equation, body: Iterable[Equation | Sum], timed
     What else it reads has to be the same at all steps, or it would be read a step too early.
     """
     produced = {other.name for other in body if isinstance(other, Equation)}
-    if any(timed(e.name) for e in reads(one) if e.name not in produced):
+    if any(timed(e.name) for e in one.reads if e.name not in produced):
         return False
     if _entry(one.array) not in Add.make_args(equation.value):
         return False
-    inner = {entry.name for entry in reads(one)} & produced
-    users = [other.name for other in body if one.name in {entry.name for entry in reads(other)}]
+    inner = {entry.name for entry in one.reads} & produced
+    users = [other.name for other in body if one.name in {entry.name for entry in other.reads}]
     return bool(inner) and users == [equation.name] and one.array.indices == equation.array.indices
 
 
@@ -139,7 +138,7 @@ def _arriving(one: Arrival, after: Container[str]) -> list[Equation | Sum]:
     terms: list[Expr] = []
     found: list[Equation | Sum] = []
     for total in one.late:
-        later = {e: Entry(e.name + AFTER, *e.indices) for e in reads(total) if e.name in after}
+        later = {e: Entry(e.name + AFTER, *e.indices) for e in total.reads if e.name in after}
         array = Array(total.name + AFTER, total.array.sizes)
         found.append(Sum(array, total.body.xreplace(later), total.over))
         terms.append(_entry(array))

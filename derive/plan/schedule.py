@@ -16,7 +16,7 @@ from sympy import Add
 
 from derive.calculus import COTANGENT, vjp
 from derive.errors import CellError
-from derive.index import Entry, Sigma, entries
+from derive.index import Entry, Sigma
 from derive.plan.coefficients import split_coefficients
 from derive.plan.lift import lift, lift_backward
 from derive.program import Array, Equation, Program
@@ -149,7 +149,7 @@ def descendants(names: Iterable[str], equations: Iterable[Equation]) -> set[str]
     reached = set(names)
     found = set()
     for equation in equations:
-        if any(entry.name in reached for entry in entries(equation.value)):
+        if any(entry.name in reached for entry in equation.reads):
             reached.add(equation.name)
             found.add(equation.name)
     return found
@@ -160,10 +160,10 @@ def ancestors(names: Iterable[str], equations: Iterable[Equation]) -> set[str]:
     needed = set(names)
     for equation in reversed(tuple(equations)):
         if equation.name in needed:
-            needed |= {entry.name for entry in entries(equation.value)}
+            needed |= {entry.name for entry in equation.reads}
     return needed
 
 
 def names_in(equations: Iterable[Equation]) -> set[str]:
     """The arrays that right sides mention."""
-    return {entry.name for equation in equations for entry in entries(equation.value)}
+    return {entry.name for equation in equations for entry in equation.reads}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sympy import Integer
 
-from derive.index import Entry, Index, entries
+from derive.index import Entry, Index
 from derive.plan.sums import Sum, block_index, points
 from derive.program import Array, Equation
 
@@ -58,26 +58,18 @@ def _levels(equations: Sequence[Equation | Sum]) -> dict[str, int]:
     levels: dict[str, int] = {}
     for one in equations:
         levels[one.name] = max(
-            (levels[e.name] + (0 if same_point(e, one, produced) else 1) for e in reads(one) if e.name in levels),
+            (levels[e.name] + (0 if same_point(e, one, produced) else 1) for e in one.reads if e.name in levels),
             default=0,
         )
+    uses: dict[str, list[tuple[Entry, Equation | Sum]]] = {}
+    for user in equations:
+        for entry in user.reads:
+            uses.setdefault(entry.name, []).append((entry, user))
     for one in reversed(equations):
         if isinstance(one, Sum):
-            users = [
-                levels[user.name] - (0 if same_point(entry, user, produced) else 1)
-                for user in equations
-                for entry in reads(user)
-                if entry.name == one.name
-            ]
-            levels[one.name] = max(levels[one.name], min(users, default=0))
+            latest = [levels[u.name] - (0 if same_point(e, u, produced) else 1) for e, u in uses.get(one.name, ())]
+            levels[one.name] = max(levels[one.name], min(latest, default=0))
     return levels
-
-
-def reads(one: Equation | Sum) -> tuple[Entry, ...]:
-    """The entries on the right side, in a stable order."""
-    if isinstance(one, Sum) and one.more:
-        return tuple(dict.fromkeys(entry for part in one.all for entry in entries(part.body)))
-    return entries(one.body if isinstance(one, Sum) else one.value)
 
 
 def same_point(entry: Entry, user: Equation | Sum, produced: Mapping[str, Equation | Sum]) -> bool:

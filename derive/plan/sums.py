@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sympy import Expr, Mul, Symbol
 
-from derive.index import Dim, Entry, Index, Sigma, Stack, spelled
+from derive.index import Dim, Entry, Index, Sigma, Stack, entries, spelled
 from derive.program import Array, Equation, tidy
 
 PARTS = Symbol("parts", integer=True, positive=True)
@@ -42,6 +43,11 @@ class Sum:
     def all(self) -> tuple[Sum, ...]:
         """It alone, and what is added to it."""
         return (replace(self, more=()), *self.more)
+
+    @cached_property
+    def reads(self) -> tuple[Entry, ...]:
+        """The entries of all its terms, in a stable order."""
+        return tuple(dict.fromkeys(entry for part in (self, *self.more) for entry in entries(part.body)))
 
 
 def points(array: Array) -> tuple[Index, ...]:

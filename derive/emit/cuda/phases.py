@@ -10,7 +10,7 @@ from derive.emit.storage import Storage
 from derive.index import Entry
 from derive.plan.rotation import AFTER, Arrival, Rotation, handed, rotate
 from derive.plan.schedule import Schedule
-from derive.plan.stages import Stage, reads, same_point, stages
+from derive.plan.stages import Stage, same_point, stages
 from derive.plan.sums import Sum, in_parts, name_sums
 from derive.program import Array, Equation
 
@@ -92,7 +92,7 @@ class Phases:
     def _timed(self) -> set[str]:
         found = {array.name for array in self.plan.cell.inputs if array.role in {"sequence", "state"}}
         for equation in (*self.plan.hoisted, *self.plan.loop, *self.plan.after):
-            if equation.name in found or any(entry.name in found for entry in reads(equation)):
+            if equation.name in found or any(entry.name in found for entry in equation.reads):
                 found.add(equation.name)
         backward = (*self.plan.coefficients, *self.plan.recurrence)
         found |= {e.name for e in backward} | {a.name for a in self.plan.step.having("cotangent")}
@@ -122,7 +122,7 @@ class Phases:
     def _preceded(self, equations: tuple[Equation, ...]) -> Iterator[Equation]:
         done: set[str] = set()
         for equation in equations:
-            used = {entry.name for entry in reads(equation)}
+            used = {entry.name for entry in equation.reads}
             for coefficient in self.plan.coefficients:
                 if coefficient.name in used - done:
                     done.add(coefficient.name)
@@ -182,7 +182,7 @@ def from_memory(stage: Stage) -> dict[str, None]:
     return dict.fromkeys(
         entry.name
         for one in everything
-        for entry in reads(one)
+        for entry in one.reads
         if entry.name not in own or not same_point(entry, one, own)
     )
 

@@ -19,7 +19,7 @@ from derive.emit.numpy.order import ENDING, ENDING_ALL, Last, last_cotangents, w
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
 from derive.emit.storage import Storage, block_slice, read_whole
-from derive.index import Entry, Sigma, entries
+from derive.index import Entry, Sigma
 from derive.matrix import Form, axes_of, matrix_form
 from derive.plan.coefficients import JACOBIAN
 from derive.plan.schedule import Schedule, names_in
@@ -181,7 +181,7 @@ class _Backward:
         wanted = next((c for c in self.carried if c.result == equation.name), None)
         # Not one that is summed: a sum is not to be written over what it still reads.
         summed = {e for total in equation.value.atoms(Sigma) for e in total.atoms(Entry)}
-        candidates = [entry.name for entry in entries(equation.value) if entry not in summed]
+        candidates = [entry.name for entry in equation.reads if entry not in summed]
         if wanted:
             candidates = [wanted.seed] if wanted.seed in memory.home else []
         for name in candidates:

@@ -41,7 +41,8 @@ def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     named = lift_calls(cell)
     say = speaker(named.equations)
     backward = [replace(e, value=say(e.value)) for e in derived.equations[len(cell.equations) :]]
-    program = replace(derived, equations=(*named.equations, *backward))
+    equations = (*named.equations, *backward)
+    program = replace(derived, equations=equations) if equations != derived.equations else derived
     read = names_in(backward)
     cache = [array.name for array in (*cell.inputs, *(e.array for e in named.equations)) if array.name in read]
     forward_blocks = [(e.array, (_forward(e, program, derived),)) for e in named.equations]

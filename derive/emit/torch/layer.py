@@ -118,7 +118,7 @@ def _is_summed(cell: Program, parameter: Array) -> bool:
     return any(
         entry.name == parameter.name and not set(entry.indices) <= set(equation.array.indices)
         for equation in cell.equations
-        for entry in entries(equation.value)
+        for entry in equation.reads
     )
 
 
