@@ -167,15 +167,26 @@ def trouble(made: ModuleType, exact: bool = False) -> str | None:
 
 
 def _stands_still(made: ModuleType, args: list[np.ndarray], lengths: np.ndarray) -> bool:
-    """Whether beyond the end of a sequence its last step is taken again and its states stay what they are."""
+    """Whether beyond the end of a sequence its last step is taken again and its states and their tangents stay."""
     *_, cache = made.forward(*args, lengths=lengths)
-    x, h, c = (host(array.whole()) for array in (cache.x, cache.tape.h, cache.tape.c))
+    moved = _tangents_of(made, args, lengths)
+    states = (cache.tape.h, cache.tape.c, moved.h_dot, moved.c_dot)
+    x, *kept = (host(array.whole()) for array in (cache.x, *states))
     for n, length in enumerate(lengths):
-        if any((states[length:, n] != states[length, n]).any() for states in (h, c)):
+        if any((values[length:, n] != values[length, n]).any() for values in kept):
             return False
         if length and (x[length:, n] != args[0][length - 1, n]).any():
             return False
     return True
+
+
+def _tangents_of(made: ModuleType, args: list[np.ndarray], lengths: np.ndarray) -> Any:
+    """The tangents of all steps along all arguments, which `jvp` itself keeps to itself."""
+    made_by, found = made._tangents, []
+    made._tangents = lambda *given: found.append(made_by(*given)) or found[0]  # type: ignore[attr-defined]
+    made.jvp(*args, **tangents(made, directions(args, 3)), lengths=lengths)
+    made._tangents = made_by  # type: ignore[attr-defined]
+    return found[0]
 
 
 def second_order(
