@@ -16,9 +16,8 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from derive.calculus import vjp
-from derive.emit.cuda.module import cuda_module
-from derive.emit.numpy.module import numpy_module
+from derive.emit.files import render
+from derive.emit.signature import with_backward
 from derive.equality import Ground
 from derive.functions import FUNCTIONS
 from derive.index import dims
@@ -76,12 +75,11 @@ class Timing:
 
 
 def stages(cell: Program) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What the tool does with a cell, one after the other."""
-    yield "derive", lambda: vjp(cell)
-    yield "verify", lambda: verify(vjp(cell))
+    """What the tool does with a cell, one after the other; what is derived or planned once is there for the next."""
+    yield "derive", lambda: with_backward(cell)
+    yield "verify", lambda: verify(with_backward(cell))
     yield "plan", lambda: tangents(schedule(cell))
-    yield "NumPy", lambda: numpy_module(cell, {})
-    yield "CUDA", lambda: cuda_module(cell, {})
+    yield "emit", lambda: render(cell)
 
 
 def verify(program: Program) -> None:

@@ -25,7 +25,7 @@ def test_the_family_has_as_many_equations_as_it_says() -> None:
 def test_every_stage_is_timed() -> None:
     """Broken if a stage of the tool fails on a cell of the family, or is left out."""
     timing = measure(8)
-    assert list(timing.seconds) == ["derive", "verify", "plan", "NumPy", "CUDA"]
+    assert list(timing.seconds) == ["derive", "verify", "plan", "emit"]
     assert all(value >= 0 for value in timing.seconds.values())
 
 
