@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import wrap
 
 from derive.emit.layout import Buffer
@@ -46,7 +47,9 @@ def argument_name(cell: Program, position: int) -> str:
 
 
 def _tape(cell: Program) -> list[Buffer]:
-    return list(Storage(schedule(cell)).tape_buffers())
+    """The tape's memory, a shape of one axis with the comma that makes it a tuple."""
+    buffers = Storage(schedule(cell)).tape_buffers()
+    return [one if "," in one.shape or not one.shape else replace(one, shape=f"{one.shape},") for one in buffers]
 
 
 def _sizes(cell: Program) -> Iterator[str]:
