@@ -280,6 +280,9 @@ def elementwise(operation: Callable[..., Expr], *operands: Any) -> Tensor:
         ShapeError: if the trailing sizes differ.
     """
     tensors = [as_tensor(operand) for operand in operands]
+    given = {tensor.axes for tensor in tensors if tensor.axes}
+    if len(given) == 1:  # along the same indices, of which none needs another name
+        return Tensor(operation(*(tensor.expr for tensor in tensors)), given.pop())
     rank = max(len(tensor.axes) for tensor in tensors)
     axes = [ONE] * rank
     for tensor in tensors:
