@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from derive.cell import Cell, dims, parameter, sequence, sigmoid, stack, state, tanh
+from derive.cell import Cell, dims, exp, parameter, sequence, sigmoid, stack, state, tanh
 from derive.program import Program
 from tests.modules import Sizes
 
@@ -177,9 +177,22 @@ class Wider(Cell):
     outputs = ("h",)
 
 
+class Constant(Cell):
+    """Outputs that are the same at all steps, as it turns out: what is subtracted is what is there."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+
+    e = x @ W - x @ W
+    f = exp(e)
+    h = tanh(h_prev + x @ W)
+    outputs = ("f", "h", "e")
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
-    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear, Wide, Wider)
+    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear, Wide, Wider, Constant)
 }
 
 

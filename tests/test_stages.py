@@ -9,7 +9,7 @@ from derive.emit.storage import Storage
 from derive.index import Entry
 from derive.plan.rotation import AFTER
 from derive.plan.schedule import schedule
-from derive.plan.stages import reads, same_point, stages
+from derive.plan.stages import same_point, stages
 from derive.plan.sums import Sum, in_parts, name_sums
 from tests.cuda_cells import HARD
 from tests.example_cells import ALL
@@ -49,7 +49,7 @@ def test_a_stage_reads_its_own_results_at_its_own_point_only(name: str) -> None:
         for stage in phase.stages:
             own = {one.name: one for one in (*stage.sums, *stage.equations)}
             for one in own.values():
-                assert all(same_point(e, one, own) for e in reads(one) if e.name in own)
+                assert all(same_point(e, one, own) for e in one.reads if e.name in own)
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
@@ -73,7 +73,7 @@ def test_nothing_that_others_sum_over_is_overwritten(name: str) -> None:
     for arrival in rotation.arrivals:
         for late in arrival.late:
             (sum_,) = [one for one in rotation.turn if one.name == late.name + AFTER]
-            assert not {entry.name for entry in reads(sum_)} & written
+            assert not {entry.name for entry in sum_.reads} & written
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
@@ -86,5 +86,5 @@ def test_sums_are_apart_and_only_once(name: str) -> None:
         assert len({(one.array.indices, one.value) for one in sums}) == len(sums)
         assert len({one.name for one in named}) == len(named)
         for one in in_parts(named, plan.batch):
-            assert isinstance(one, Sum) or all(isinstance(e, Entry) for e in reads(one))
+            assert isinstance(one, Sum) or all(isinstance(e, Entry) for e in one.reads)
         assert sum(len(s.sums) + len(s.equations) for s in stages(named)) == len(named)

@@ -92,7 +92,8 @@ class Phases:
     def _timed(self) -> set[str]:
         found = {array.name for array in self.plan.cell.inputs if array.role in {"sequence", "state"}}
         for equation in (*self.plan.hoisted, *self.plan.loop, *self.plan.after):
-            if equation.name in found or any(entry.name in found for entry in equation.reads):
+            # What is the same at all steps has a value for each too, if it is one of a batch: it may be an output.
+            if self._has_batch(equation.array) or any(entry.name in found for entry in equation.reads):
                 found.add(equation.name)
         backward = (*self.plan.coefficients, *self.plan.recurrence)
         found |= {e.name for e in backward} | {a.name for a in self.plan.step.having("cotangent")}
