@@ -30,7 +30,7 @@ from derive.printing import replace_file
 from tests import cuda
 from tests.modules import cotangents_for, relative_error
 from tests.random_cells import RandomCell, cell_of, random_cell
-from tests.second_order import assert_all_close, directions, gradient, imaginary, pairing, stepped
+from tests.second_order import assert_all_close, directions, gradient, imaginary, names, pairing, stepped, tangents
 from tests.second_order import check as check_second_order
 from tests.test_random_cells import arguments, by_equations, imported
 
@@ -109,15 +109,22 @@ def check_float32(made: ModuleType, args: list[np.ndarray], cotangents: list[np.
 
 
 def check_cuda(cell: RandomCell, made: ModuleType, args: list[np.ndarray], cotangents: list[np.ndarray]) -> None:
-    """The CUDA module against NumPy's, in double precision."""
-    from tests.cuda_modules import load, run
+    """The CUDA module against NumPy's, in both orders and in double precision."""
+    from tests.cuda_modules import host, load
 
-    name = cell.program.name
-    found = run(load(f"{name}_cuda", render(cell.program)), args, cotangents)
-    results = made.forward(*args)
-    due = [*results[:-1], *made.backward(*cotangents, results[-1])]
-    for value, reference in zip(found, due, strict=True):
-        assert relative_error(value, np.asarray(reference)) <= TOLERANCE or np.abs(value - reference).max() <= TOLERANCE
+    def everything(some: ModuleType) -> list[np.ndarray]:
+        moved, turned = tangents(some, directions(args, 3)), directions(cotangents, 4)
+        dots = {f"d{field}": one for field, one in zip(some.Tangents._fields, turned, strict=True)}
+        first = names(some)[0]
+        *results, cache = some.forward(*args)
+        found = [*results, *some.backward(*cotangents, cache)]
+        found += some.backward_backward(cache, **{f"dd{first}": moved[f"{first}_dot"]})
+        found += [*some.jvp(*args, **moved), *some.hvp(*cotangents, cache, **moved, **dots)]
+        return [one if isinstance(one, np.ndarray) else host(one) for one in found]
+
+    cuda_made = load(f"{cell.program.name}_cuda", render(cell.program))
+    for value, reference in zip(everything(cuda_made), everything(made), strict=True):
+        assert relative_error(value, reference) <= TOLERANCE or np.abs(value - reference).max() <= TOLERANCE
 
 
 def is_smooth(cell: RandomCell) -> bool:
