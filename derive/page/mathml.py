@@ -123,12 +123,12 @@ def _depth(tree: Element) -> int:
 
 
 def _set_finely(tree: Element) -> None:
-    """What TeX does of itself: ∂ is a letter, a function stands off its argument, scripts are set tight.
+    """What TeX does of itself: ∂ is a letter, a function is a name and stands off its argument, scripts are set tight.
 
     A run of letters in a subscript is a word, and upright.
     """
     for element in tree.iter():
-        if element.tag == "mo" and element.text == "∂":
+        if element.tag == "mo" and (element.text == "∂" or _is_letters(element.text or "")):
             element.tag = "mi"
     for element in list(tree.iter()):
         for position in _SCRIPTS.get(element.tag, ()):
@@ -141,6 +141,10 @@ def _set_finely(tree: Element) -> None:
 def _stand_off(one: Element, other: Element) -> bool:
     """Whether a function and what it is written beside, an argument or a factor, need a space between them."""
     return (_is_word(one) and other.tag in _OPERANDS) or (_is_word(other) and one.tag in _OPERANDS)
+
+
+def _is_letters(text: str) -> bool:
+    return len(text) > 1 and text.isascii() and text.isalpha()
 
 
 def _is_word(element: Element) -> bool:
