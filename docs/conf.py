@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from docs.docstrings import RESULTS  # noqa: E402
+
 project = "handgrad"
 copyright = "the authors of handgrad"
 extensions = [
@@ -27,6 +29,7 @@ default_role = "code"
 autodoc_typehints = "none"
 autodoc_mock_imports = ["torch"]
 autodoc_default_options = {"member-order": "bysource"}
+napoleon_custom_sections = [(RESULTS, "params_style")]
 python_maximum_signature_line_length = 80
 
 html_theme = "furo"

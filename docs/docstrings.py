@@ -1,13 +1,18 @@
 """Docstrings are plain text: what is indented in them is set as it stands.
 
-Sections such as ``Args:`` are Napoleon's; this is for the equations and calls in the docstrings of modules and classes.
+Sections such as ``Args:`` are Napoleon's; this is for the equations and calls in the docstrings of modules and classes,
+and for functions with several results.
 """
 
 from __future__ import annotations
 
+import re
+
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+RESULTS = "Results"  # a section of names, which Napoleon would take for types
+_NAMED = re.compile(r" +\w+: ")
 _BEFORE_NAPOLEON = 400  # of Sphinx's priorities, of which 500 is the usual one
 
 
@@ -16,16 +21,19 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _process(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def _process(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
     if what in {"module", "class"}:
         lines[:] = with_literal_blocks(lines, headed=what == "module")
+    for k, line in enumerate(lines[:-1]):
+        if line.strip() == "Returns:" and _NAMED.match(lines[k + 1]):
+            lines[k] = line.replace("Returns", RESULTS)
 
 
 def with_literal_blocks(lines: list[str], headed: bool) -> list[str]:
     """reStructuredText in which every indented run of lines is a literal block.
 
     Args:
-        headed: whether a line right above such a run is its heading; else that is a section of a docstring, as ``Args:``.
+        headed: whether a line right above such a run is its heading; else it is a section's, as ``Args:``.
     """
     made: list[str] = []
     inside = False

@@ -1,8 +1,8 @@
 """The examples in a page of Markdown, run as a reader would run them, one after the other in one folder.
 
-Python is executed, a Python session's results and a console's output are compared with what the page shows. A line ``…``
-stands for any lines that were left out, and a line may be cut off at its end; blanks and the lines of tables do not count.
-Blocks that begin with a comment that is a file's name are that file.
+Python is executed, a Python session's results and a console's output are compared with what the page shows. A line
+``…`` stands for any lines that were left out, and a line may be cut off at its end; blanks and the frames of tables do
+not count. Blocks that begin with a comment that is a file's name are that file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from markdown_it import MarkdownIt
+
+from tests import cuda_on_cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 _FILE = re.compile(r"(?:#|<!--) ([\w.]+\.\w+)(?: -->)?\n")
@@ -54,6 +57,11 @@ def run_page(path: Path, folder: Path) -> None:
     Raises:
         AssertionError: if something does not do what the page says, or nobody knows how to run it.
     """
+    text = path.read_text(encoding="utf-8")
+    if "lstm_cuda.forward(" in text:
+        cuda_on_cpu.require()
+    if "import torch" in text:
+        pytest.importorskip("torch", reason=f"PyTorch is not installed: {path.name} did not run")
     reader = _Reader(folder)
     for block in blocks(path):
         if block.kind.startswith("{") or block.kind == "text":  # a directive, which Sphinx checks; a drawing
@@ -66,8 +74,18 @@ def run_page(path: Path, folder: Path) -> None:
             reader.session(block)
         elif block.kind == "console":
             reader.console(block)
+        elif block.kind == "sh":
+            _check_targets(block)
         else:
             raise AssertionError(f"{block.place}: a block of {block.kind or 'no language'} cannot be run")
+
+
+def _check_targets(block: Block) -> None:
+    """What sets a checkout up is not done here; but make has to know it."""
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for line in block.text.splitlines():
+        tool, target, *_ = [*line.partition("#")[0].split(), "all"]
+        assert (tool, target in targets) == ("make", True), f"{block.place}: {line}: there is no such target"
 
 
 class _Reader:

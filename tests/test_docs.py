@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT, blocks, difference, run_page
+from tests.pages import ROOT, run_page
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_is_so(page: Path, folder: Path) -> None:
     """Broken if a page's code does not run, or something prints what the page does not show."""

@@ -16,9 +16,12 @@ class Leaky(Cell):
     W_x = parameter(D, H)
     W_h = parameter(H, H)
     b = parameter(H)
-    l = parameter(H)
+    u = parameter(H)
 
     a = x @ W_x + h_prev @ W_h + b  # @ is the matrix product, * is elementwise
-    r = sigmoid(l)
-    h = (1 - r) * h_prev + r * tanh(a / sqrt(mean(a**2) + eps))
+    s = sqrt(mean(a**2) + eps)  # over the units, the last axis
+    g = tanh(a / s)
+    r = sigmoid(u)
+    h = (1 - r) * h_prev + r * g
+
     outputs = ("h",)

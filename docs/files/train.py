@@ -1,7 +1,7 @@
 """Train the leaky cell to add up 12 numbers, in plain NumPy."""
 
-import leaky_numpy
 import numpy as np
+from leaky import leaky_numpy
 
 T, N, D, H = 12, 64, 1, 16
 chance = np.random.default_rng(0)
@@ -9,7 +9,7 @@ p = {
     "W_x": chance.standard_normal((D, H)),
     "W_h": chance.standard_normal((H, H)) / 4,
     "b": np.zeros(H),
-    "l": np.zeros(H),
+    "u": np.zeros(H),
 }
 v = chance.standard_normal(H) / 4  # reads h_T
 for step in range(1001):
