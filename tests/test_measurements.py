@@ -1,4 +1,4 @@
-"""The tables of docs/measurements.md are what the benchmarks wrote. Broken if a figure is old, or was never measured."""
+"""The tables of docs/measurements.md: broken if a figure is not, or no longer, what the benchmarks wrote."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def results(name: str) -> Results:
 
 def named(measurements: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in measurements}
+
+
+def speeds(cells: dict[tuple[int, ...], list[str]], column: int, bracket: bool) -> list[float]:
+    """A column of a table as numbers, those in brackets or those before."""
+    return [float(row[column].replace(")", "").split(" (")[bracket]) for row in cells.values()]
+
+
+def test_readme() -> None:
+    """Broken if the README promises other speeds than the tables have."""
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split("## Speed\n", 1)[1].split())
+    cpu, gpu = table("## On the CPU"), table("## On a GPU")
+    large = speeds({size: row for size, row in cpu.items() if size[-1] >= 128}, 1, bracket=False)
+    (small,) = speeds({size: row for size, row in cpu.items() if size[-1] < 128}, 1, bracket=False)
+    plain, tf32 = speeds(gpu, 5, bracket=False), speeds(gpu, 5, bracket=True)
+    assert f"{min(large)} to {max(large)} on two cores of an AMD EPYC from H = 128 on, {small} at H = 64" in text
+    assert f"{min(plain)} to {max(plain)} on an NVIDIA H200 beside cuDNN without TF32" in text
+    assert f"{min(tf32):.2f} to {max(tf32):.2f} with it" in text
 
 
 def test_cpu() -> None:
