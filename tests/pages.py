@@ -23,6 +23,8 @@ from markdown_it import MarkdownIt
 from tests import cuda_on_cpu
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 _FILE = re.compile(r"(?:#|<!--) ([\w.]+\.\w+)(?: -->)?\n")
 _FRAME = re.compile(r"[\s━─│┃┏┓┗┛┡┩┳╇┴┼┬└┘├┤╞╡]+")
 _PROMPT = "$ "
@@ -32,9 +34,13 @@ _PROMPT = "$ "
 class Block:
     """A fenced block: its language or directive, its text, and where it begins."""
 
-    kind: str
+    info: str
     text: str
     place: str
+
+    @property
+    def kind(self) -> str:
+        return self.info.split()[0] if self.info else ""
 
     @property
     def file(self) -> str | None:
@@ -47,8 +53,7 @@ def blocks(path: Path) -> Iterator[Block]:
     """The fenced blocks of a page."""
     for token in MarkdownIt().parse(path.read_text(encoding="utf-8")):
         if token.type == "fence" and token.map:
-            kind = token.info.split()[0] if token.info else ""
-            yield Block(kind, token.content, f"{path.relative_to(ROOT)}:{token.map[0] + 1}")
+            yield Block(token.info, token.content, f"{path.name}:{token.map[0] + 1}")
 
 
 def run_page(path: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The manual and the README: what they show is run, and the pages are built, linked and drawn as they should be."""
+"""What the manual and the README show is so: their examples are run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT, run_page
+from tests.pages import DOCS, PAGES, blocks, difference, run_page
 
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 FILES = sorted((DOCS / "files").iterdir())
 
 
@@ -35,3 +33,46 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_what_a_page_shows_is_so(page: Path, folder: Path) -> None:
     """Broken if a page's code does not run, or something prints what the page does not show."""
     run_page(page, folder)
+
+
+def test_every_file_is_shown_and_used() -> None:
+    """Broken if a file beside the pages is not in any of them, or in none of what they run."""
+    found = [block for page in PAGES for block in blocks(page)]
+    shown = {block.info.removeprefix("{literalinclude} files/") for block in found if "literalinclude" in block.info}
+    used = " ".join(block.text for block in found if block.kind in {"console", "python"})
+    assert {file.name for file in FILES} <= shown
+    assert [file.name for file in FILES if file.name not in used] == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "due"),
+    [
+        ("a b", "│ a   b │", None),
+        ("a", "a 17 ms", None),
+        ("a\n…\nd", "a\nb\nc\nd", None),
+        ("…\nd\n…", "c\nd\ne", None),
+        ("a\nc", "a\nb\nc", "shows\nc"),
+        ("a", "a\nb", "does not show\nb"),
+        ("…\ne", "c\nd", "shows\ne"),
+        ("a\nb", "a", "printed\nnothing"),
+        ("a b c", "a b", "shows\na b c"),
+    ],
+)
+def test_differences_are_found(shown: str, printed: str, due: str | None) -> None:
+    """Broken if an output that is not what a page shows passes, or one that is does not."""
+    found = difference(shown, printed)
+    assert (found is None) if due is None else (found is not None and due in found)
+
+
+def test_a_page_that_lies_fails(tmp_path: Path) -> None:
+    """Broken if examples are not really run."""
+    page = DOCS / "start.md"
+    lies = {"True": "False", "import lstm_numpy": "import lstm_nampy", "(2H,)": "(3H,)", "```pycon": "```fortran"}
+    for k, (truth, lie) in enumerate(lies.items()):
+        false, folder = tmp_path / f"{k}.md", tmp_path / str(k)
+        folder.mkdir()
+        text = page.read_text(encoding="utf-8").split("## Check a derivation")
+        text = [text[0], text[1].split("## Use a module")[1]]
+        false.write_text("".join(text).replace(truth, lie), encoding="utf-8")
+        with pytest.raises((AssertionError, ImportError)):
+            run_page(false, folder)
