@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs.docstrings import RESULTS  # noqa: E402
+from docs.docstrings import SECTIONS  # noqa: E402
 
 project = "handgrad"
 copyright = "the authors of handgrad"
@@ -29,7 +29,7 @@ default_role = "code"
 autodoc_typehints = "none"
 autodoc_mock_imports = ["torch"]
 autodoc_default_options = {"member-order": "bysource"}
-napoleon_custom_sections = [(RESULTS, "params_style")]
+napoleon_custom_sections = SECTIONS
 python_maximum_signature_line_length = 80
 
 html_theme = "furo"

@@ -6,18 +6,22 @@ and for functions with several results.
 
 from __future__ import annotations
 
+import inspect
 import re
+from inspect import isfunction
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 RESULTS = "Results"  # a section of names, which Napoleon would take for types
+SECTIONS = [(RESULTS, "params_style"), ("Class attributes, which the cells set", "params_style")]
 _NAMED = re.compile(r" +\w+: ")
 _BEFORE_NAPOLEON = 400  # of Sphinx's priorities, of which 500 is the usual one
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("autodoc-process-docstring", _process, priority=_BEFORE_NAPOLEON)
+    app.connect("autodoc-process-signature", _signature)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -27,6 +31,17 @@ def _process(_app: Sphinx, what: str, _name: str, _object: object, _options: obj
     for k, line in enumerate(lines[:-1]):
         if line.strip() == "Returns:" and _NAMED.match(lines[k + 1]):
             lines[k] = line.replace("Returns", RESULTS)
+
+
+def _signature(
+    _app: Sphinx, what: str, _name: str, obj: type, _options: object, signature: str, returns: str
+) -> tuple[str, str]:
+    """That of a class is its own ``__init__``'s, whatever stands in for a base class that is not installed."""
+    if what != "class" or not isfunction(obj.__init__):
+        return signature, returns
+    _, *arguments = inspect.signature(obj.__init__).parameters.values()
+    own = inspect.Signature([one.replace(annotation=one.empty) for one in arguments])
+    return str(own), returns
 
 
 def with_literal_blocks(lines: list[str], headed: bool) -> list[str]:
