@@ -64,15 +64,32 @@ def test_differences_are_found(shown: str, printed: str, due: str | None) -> Non
     assert (found is None) if due is None else (found is not None and due in found)
 
 
-def test_a_page_that_lies_fails(tmp_path: Path) -> None:
-    """Broken if examples are not really run."""
-    page = DOCS / "start.md"
-    lies = {"True": "False", "import lstm_numpy": "import lstm_nampy", "(2H,)": "(3H,)", "```pycon": "```fortran"}
-    for k, (truth, lie) in enumerate(lies.items()):
-        false, folder = tmp_path / f"{k}.md", tmp_path / str(k)
-        folder.mkdir()
-        text = page.read_text(encoding="utf-8").split("## Check a derivation")
-        text = [text[0], text[1].split("## Use a module")[1]]
-        false.write_text("".join(text).replace(truth, lie), encoding="utf-8")
-        with pytest.raises((AssertionError, ImportError)):
-            run_page(false, folder)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "```python\nassert 1 + 1 == 3\n```",
+        "```pycon\n>>> 1 + 1\n3\n```",
+        "```console\n$ echo one\ntwo\n```",
+        "```console\n$ false; echo $?\n0\n```",
+        "```console\n$ false\n$ echo $?\n0\n```",
+        "```console\n$ handgrad show gur\n```",
+        "```console\n$ python missing.py\n```",
+        "```console\nno prompt\n```",
+        "```sh\nmake coffee\n```",
+        "```fortran\nEND\n```",
+    ],
+)
+def test_a_page_that_lies_fails(lie: str, tmp_path: Path) -> None:
+    """Broken if examples are not really run, or one that nobody can run passes."""
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n{lie}\n", encoding="utf-8")
+    with pytest.raises(AssertionError):
+        run_page(page, tmp_path)
+
+
+def test_what_a_page_names_is_a_file(tmp_path: Path) -> None:
+    """Broken if the blocks of a page do not see the files that it shows, or one another's names."""
+    page = tmp_path / "page.md"
+    shown = "```python\n# one.py\nprint(17)\n```\n```console\n$ python one.py\n17\n```\n```python\na = 4\n```\n"
+    page.write_text(f"{shown}```pycon\n>>> a\n4\n```\n", encoding="utf-8")
+    run_page(page, tmp_path)

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from derive.calculus import vjp
 from derive.cells import CELLS
+from derive.plan.schedule import schedule
 from tests.pages import DOCS, PAGES, ROOT
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
@@ -46,10 +48,12 @@ class Page(HTMLParser):
         self.ids: set[str] = set()
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.shapes = 0
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: str(value) for name, value in attrs}
+        self.shapes += given.get("class") == "shape" and tag == "span"
         self.ids |= {given["id"]} if "id" in given else set()
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
@@ -74,6 +78,22 @@ def test_every_cell_has_a_page(pages: dict[Path, Page], manual: Path) -> None:
         assert due <= page.ids, name
         assert len([one for one in page.ids if one.startswith("array-")]) >= len(cell.arrays), name
         assert {f"#eq-{equation.name}" for equation in cell.equations} <= set(page.links), name
+
+
+def test_every_equation_of_a_plan_is_there(pages: dict[Path, Page], manual: Path) -> None:
+    """Broken if a page leaves out an equation of the derivation or of a phase, or has one twice."""
+    for name, cell in CELLS.items():
+        plan = schedule(cell)
+        phases = (plan.hoisted, plan.loop, plan.after, plan.coefficients, plan.recurrence, plan.deferred)
+        due = len(vjp(cell).equations) + sum(map(len, phases))
+        assert pages[manual / "cells" / f"{name}.html"].shapes == due, name
+
+
+def test_docstrings_keep_their_lines(manual: Path) -> None:
+    """Broken if the equations in a module's docstring are run together, or a class has not got its own signature."""
+    text = re.sub(r"<[^>]*>", "", (manual / "reference.html").read_text(encoding="utf-8"))
+    assert "\neq 13  dW_h = h_prevᵀ · da\neq 15  db = Σ_n da\n" in text
+    assert "batch_first=False" in text
 
 
 def test_every_link_leads_somewhere(pages: dict[Path, Page]) -> None:
