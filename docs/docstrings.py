@@ -34,12 +34,13 @@ def _process(_app: Sphinx, what: str, _name: str, _object: object, _options: obj
 
 
 def _signature(
-    _app: Sphinx, what: str, _name: str, obj: type, _options: object, signature: str, returns: str
+    _app: Sphinx, what: str, _name: str, obj: object, _options: object, signature: str, returns: str
 ) -> tuple[str, str]:
     """That of a class is its own ``__init__``'s, whatever stands in for a base class that is not installed."""
-    if what != "class" or not isfunction(obj.__init__):
+    begin = getattr(obj, "__init__", None)
+    if what != "class" or not isfunction(begin):
         return signature, returns
-    _, *arguments = inspect.signature(obj.__init__).parameters.values()
+    _, *arguments = inspect.signature(begin).parameters.values()
     own = inspect.Signature([one.replace(annotation=one.empty) for one in arguments])
     return str(own), returns
 

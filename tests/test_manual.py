@@ -150,7 +150,8 @@ def browser(manual: Path) -> Iterator[Browser]:
 
 # What reaches beyond the window's edge without a box around it that scrolls; the theme cuts it off.
 CUT_OFF = """
-const scrolls = (e) => e.tagName !== 'ARTICLE' && (['auto', 'scroll'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+const scrolls = (e) => e.tagName !== 'ARTICLE'
+  && (['auto', 'scroll'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
 return all('article *').filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 0.5)
   .filter((e) => !scrolls(e.parentElement)).map((e) => e.outerHTML.slice(0, 80));
 """
