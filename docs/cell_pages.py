@@ -172,18 +172,18 @@ def _phases(plan: Schedule) -> Iterable[Phase]:
     def phase(title: str, says: str, equations: Iterable[Equation], way: Callable[[str, str], str] = goes_on) -> Phase:
         return Phase(title, says, tuple(row(_derived(one, plan, way)) for one in equations))
 
-    yield phase("Forward, before the loop", "for all steps at once; it waits for no state.", plan.hoisted, begins)
-    yield phase("Forward, in the loop", "step by step, from the first to the last.", plan.loop)
-    yield phase("Forward, after the loop", "for all steps at once; no state waits for it.", plan.after)
+    yield phase("Forward, before the loop", "For all steps at once: what waits for no state.", plan.hoisted, begins)
+    yield phase("Forward, in the loop", "Step by step, from the first to the last.", plan.loop)
+    yield phase("Forward, after the loop", "For all steps at once: what no state waits for.", plan.after)
     yield phase(
         "Backward, coefficients",
-        "local derivatives, from the tape alone, for many steps at once; they need no loop.",
+        "Local derivatives by the array in the index: from the tape alone, for many steps at once.",
         plan.coefficients,
     )
-    yield phase("Backward, in the loop", "step by step, from the last to the first.", plan.recurrence)
+    yield phase("Backward, in the loop", "Step by step, from the last to the first.", plan.recurrence)
     yield phase(
         "Backward, after the loop",
-        "for all steps at once; no earlier step waits for it. Those of parameters are summed over the steps.",
+        "For all steps at once: what no earlier step waits for. Those of parameters are summed over the steps.",
         plan.deferred,
     )
 

@@ -15,6 +15,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 RESULTS = "Results"  # a section of names, which Napoleon would take for types
 SECTIONS = [(RESULTS, "params_style"), ("Class attributes, which the cells set", "params_style")]
+_RESULT = re.compile(r" +\w+ \([^()]*\)$")
 _NAMED = re.compile(r" +\w+: ")
 _BEFORE_NAPOLEON = 400  # of Sphinx's priorities, of which 500 is the usual one
 
@@ -31,6 +32,8 @@ def _process(_app: Sphinx, what: str, _name: str, _object: object, _options: obj
     for k, line in enumerate(lines[:-1]):
         if line.strip() == "Returns:" and _NAMED.match(lines[k + 1]):
             lines[k] = line.replace("Returns", RESULTS)
+        elif _RESULT.match(line) and _RESULT.match(lines[k + 1]):
+            lines[k] += ","
 
 
 def _signature(
