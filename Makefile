@@ -1,11 +1,11 @@
 # `make` sets everything up, verifies the notes and regenerates the modules; `make test` runs the tests, `make test-full`
-# those that take longer.
+# those that take longer; `make docs` builds the manual.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: all test test-full check format clean
+.PHONY: all test test-full docs check format clean
 
 all: $(VENV)/installed
 	$(BIN)/handgrad verify
@@ -31,6 +31,10 @@ test: $(VENV)/installed $(VENV)/pycuda
 test-full: $(VENV)/installed $(VENV)/pycuda
 	$(PYTEST) -m full
 
+# The manual, in build/docs.
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx -q -W --keep-going docs build/docs
+
 check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,4 +45,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist docs/cells *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sympy import Rational
 
@@ -14,11 +14,16 @@ from derive.program import Equation
 
 Names = Callable[[str, str | None], str]
 """Spells an array (by name) or one of its blocks (by name and label)."""
+Printer = Callable[[Form, "Style"], str]
 
 
 @dataclass(frozen=True)
 class Style:
-    """The signs of a notation."""
+    """The signs of a notation.
+
+    Attributes:
+        printers: for operations that it does not print as the others do.
+    """
 
     names: Names
     function: Callable[[str], str]
@@ -28,6 +33,7 @@ class Style:
     transpose: Callable[[str], str]
     power: Callable[[str, int], str]
     total: Callable[[str, str], str]
+    printers: Mapping[str, Printer] = field(default_factory=dict)
 
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -96,12 +102,24 @@ def form_text(form: Form, style: Style) -> str:
     Raises:
         KeyError: for an operation that no notation has.
     """
+    return style.printers.get(form.op, printed)(form, style)
+
+
+def printed(form: Form, style: Style) -> str:
+    """An operation as notations print it that have no printer of their own for it."""
     return _PRINTERS[form.op](form, style)
 
 
-def _inside(form: Form, style: Style, outer: int) -> str:
-    while form.op == "expand":  # it prints as what is inside
+def bare(form: Form) -> Form:
+    """A form without new axes, which print as what is inside."""
+    while form.op == "expand":
         (form,) = form.args
+    return form
+
+
+def in_brackets(form: Form, style: Style, outer: int) -> str:
+    """An operand, in brackets where it binds less than what it stands in."""
+    form = bare(form)
     text = form_text(form, style)
     quotient = form.op == "power" and int(str(form.value)) < 0
     return f"({text})" if (2 if quotient else _PRECEDENCE.get(form.op, 9)) < outer else text
@@ -109,16 +127,15 @@ def _inside(form: Form, style: Style, outer: int) -> str:
 
 def _multiply(form: Form, style: Style) -> str:
     """Factors with a negative exponent are divisors: o ⊙ c / n."""
-    divisors = [one for factor in form.args if (one := _divisor(factor)) is not None]
-    factors = [factor for factor in form.args if _divisor(factor) is None]
-    text = style.elementwise.join(_inside(one, style, 2) for one in factors) or "1"
-    return "".join([text, *(f" / {_inside(one, style, 3)}" for one in divisors)])
+    divisors = [one for factor in form.args if (one := divisor(factor)) is not None]
+    factors = [factor for factor in form.args if divisor(factor) is None]
+    text = style.elementwise.join(in_brackets(one, style, 2) for one in factors) or "1"
+    return "".join([text, *(f" / {in_brackets(one, style, 3)}" for one in divisors)])
 
 
-def _divisor(form: Form) -> Form | None:
+def divisor(form: Form) -> Form | None:
     """b² where a form is b⁻²."""
-    while form.op == "expand":
-        (form,) = form.args
+    form = bare(form)
     if form.op != "power" or int(str(form.value)) > 0:
         return None
     return form.args[0] if form.value == -1 else replace(form, value=-int(str(form.value)))
@@ -128,7 +145,7 @@ def _add(form: Form, style: Style) -> str:
     parts = [form_text(form.args[0], style)]
     for term in form.args[1:]:
         if term.op == "negate":
-            parts.append(f" {style.minus} {_inside(term.args[0], style, 2)}")
+            parts.append(f" {style.minus} {in_brackets(term.args[0], style, 2)}")
         else:
             parts.append(f" + {form_text(term, style)}")
     return "".join(parts)
@@ -139,15 +156,15 @@ def _call(form: Form, style: Style) -> str:
 
 
 def _power(form: Form, style: Style) -> str:
-    divisor = _divisor(form)
-    if divisor is not None:
-        return f"1 / {_inside(divisor, style, 3)}"
+    under = divisor(form)
+    if under is not None:
+        return f"1 / {in_brackets(under, style, 3)}"
     (base,) = form.args
     exponent = int(str(form.value))
     if base.op == "call":
         name = style.power(style.function(str(base.value)), exponent)
         return f"{name}({', '.join(form_text(one, style) for one in base.args)})"
-    return style.power(_inside(base, style, 4), exponent)
+    return style.power(in_brackets(base, style, 4), exponent)
 
 
 def _number(form: Form, style: Style) -> str:
@@ -161,14 +178,14 @@ def _total(form: Form, style: Style) -> str:
     if not gone:
         return form_text(inner, style)
     index = ", ".join(_letter(group[-1]) for group in gone)
-    return style.total(index, _inside(inner, style, 2))
+    return style.total(index, in_brackets(inner, style, 2))
 
 
 def _einsum(form: Form, style: Style) -> str:
     """Σ over what the factors have and the result has not: Σ_h C ⊙ q."""
     kept = set(form.groups)
     gone = dict.fromkeys(group for part in form.args for group in part.groups if group not in kept)
-    text = style.elementwise.join(_inside(one, style, 2) for one in form.args)
+    text = style.elementwise.join(in_brackets(one, style, 2) for one in form.args)
     return style.total(", ".join(_letter(group[-1]) for group in gone), text)
 
 
@@ -177,17 +194,17 @@ def _letter(index: Index) -> str:
     return str(index.dim).lower() if "#" in index.name else str(index.name)
 
 
-_PRINTERS: dict[str, Callable[[Form, Style], str]] = {
+_PRINTERS: dict[str, Printer] = {
     "array": lambda form, style: style.names(str(form.value), form.label),
     "number": _number,
     "dim": lambda form, style: str(form.value),
     "call": _call,
     "power": _power,
-    "negate": lambda form, style: f"{style.minus}{_inside(form.args[0], style, 2)}",
+    "negate": lambda form, style: f"{style.minus}{in_brackets(form.args[0], style, 2)}",
     "add": _add,
     "multiply": _multiply,
-    "matmul": lambda form, style: style.matrix.join(_inside(one, style, 3) for one in form.args),
-    "transpose": lambda form, style: style.transpose(_inside(form.args[0], style, 4)),
+    "matmul": lambda form, style: style.matrix.join(in_brackets(one, style, 3) for one in form.args),
+    "transpose": lambda form, style: style.transpose(in_brackets(form.args[0], style, 4)),
     "expand": lambda form, style: form_text(form.args[0], style),
     "total": _total,
     "einsum": _einsum,

@@ -27,7 +27,7 @@ from torch.autograd import Function
 
 Array = np.ndarray[Any, Any]
 Tensors = tuple[Tensor, ...]
-Optional = Sequence[Tensor | None]
+Optional = Sequence["Tensor | None"]
 Mapped = tuple[Tensors, tuple[int | None, ...]]  # results, and their axes over what is mapped
 
 _DTYPES = (torch.float32, torch.float64)

@@ -1,1 +1,1 @@
-"""The report as a page: the notes with their verdicts, the derivation, the computation graph."""
+"""Pages: the notes with their verdicts, the derivation, the computation graph; the manual draws cells with it too."""

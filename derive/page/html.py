@@ -7,30 +7,31 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from derive.calculus import COTANGENT
 from derive.equality import Ground
 from derive.errors import HandgradError
 from derive.notes.document import Document
 from derive.notes.meaning import Reader
 from derive.page.cards import FINDINGS, Card, Finding, cards
-from derive.page.mathml import mathml
 from derive.page.picture import picture
-from derive.page.steps import Derived, derivation
+from derive.page.rows import row
+from derive.page.steps import derivation
 from derive.printing import environment, replace_file
 from derive.program import Program
 from derive.verify.check import Report, reader_of
 from derive.verify.documents import Examination
 from derive.verify.report import counts
+from derive.verify.spelling import spelled_by
 
 # Where the notes define no cell and name none, there is nothing to derive and to draw.
 _READER_OF_NOTHING = Reader(Ground(Program("nothing", (), (), ())), {})
-_ASSETS = {"style": "html/page.css", "script": "html/page.js"}
+_ASSETS = {"style": ("html/derivation.css", "html/page.css"), "script": ("html/page.js",)}
 _ILLEGIBLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -40,24 +41,6 @@ class Outcome:
 
     finding: Finding
     text: str
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What reaches a cotangent, drawn."""
-
-    through: Markup | None
-    terms: tuple[Markup, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A derived equation, drawn, with the equations of the notes that are about it."""
-
-    lines: tuple[Markup, ...]
-    shape: str
-    steps: tuple[Drawn, ...]
-    cards: tuple[Card, ...]
 
 
 def report_page(report: Report) -> str:
@@ -100,20 +83,25 @@ def write_page(path: Path, text: str) -> None:
 
 
 def _page(title: str, summary: str, outcomes: tuple[Outcome, ...], shown: tuple[Card, ...], reader: Reader) -> str:
-    forward, backward = derivation(reader)
+    forward, backward = derivation(reader.ground.program, spelled_by(reader))
     context = {
         "title": title,
         "summary": summary,
         "outcomes": outcomes,
         "cards": shown,
         "filters": _filters(shown),
-        "forward": [_row(one, shown, "values") for one in forward],
-        "backward": [_row(one, shown, "gradients") for one in backward],
-        "picture": picture(reader, shown),
+        "forward": [row(one, shown, "values") for one in forward],
+        "backward": [row(one, shown, "gradients") for one in backward],
+        "picture": picture(reader.ground.program, partial(_symbol, reader), shown),
         **_assets(),
     }
     text = environment(autoescape=True).get_template("html/page.html.jinja").render(context)
     return _legible(text)
+
+
+def _symbol(reader: Reader, name: str) -> str:
+    """An array as the notes write it."""
+    return reader.spellings.get(name, ("", name))[1]
 
 
 def _filters(shown: Sequence[Card]) -> list[tuple[Finding, int]]:
@@ -122,20 +110,13 @@ def _filters(shown: Sequence[Card]) -> list[tuple[Finding, int]]:
     return [(finding, number) for finding, number in numbers.items() if number]
 
 
-def _row(one: Derived, shown: Sequence[Card], flow: str) -> Row:
-    node = one.name if flow == "values" else one.name.removeprefix(COTANGENT)
-    steps = tuple(
-        Drawn(mathml(step.through) if step.through else None, tuple(map(mathml, step.terms))) for step in one.steps
-    )
-    about = tuple(card for card in shown if card.gives == node and card.flow == flow)
-    return Row(tuple(map(mathml, one.lines)), one.shape, steps, about)
-
-
 def _assets() -> dict[str, Any]:
     """The style sheet and the script as they stand in the page, and the policy that lets only these two run."""
     loader = environment().loader
     assert loader is not None
-    texts = {name: loader.get_source(environment(), path)[0] for name, path in _ASSETS.items()}
+    texts = {
+        name: "\n".join(loader.get_source(environment(), path)[0] for path in paths) for name, paths in _ASSETS.items()
+    }
     digests = {name: b64encode(sha256(text.encode()).digest()).decode() for name, text in texts.items()}
     allowed = "; ".join(f"{name}-src 'sha256-{digest}'" for name, digest in digests.items())
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"

@@ -48,21 +48,25 @@ _SHORTEST_WORD = 3
 # A comment, an entity or markup of XML: it would vanish on the way.
 _VANISHES = re.compile(r"(?<!\\)%|&#?\w+;|<[!?]")
 _BRACE = re.compile(r"\\.|([{}])", re.DOTALL)
+_OPENING = {"(", "[", "{", ",", "="}
 _OPERANDS = {"mi", "mn", "mrow", "mfrac", "msub", "msup", "msubsup", "mover"}
 
 
 @lru_cache(maxsize=1024)
-def mathml(latex: str, mark: Span | None = None) -> Markup:
+def mathml(latex: str, mark: Span | None = None, is_display: bool = True) -> Markup:
     """A formula as an element of a page.
 
     Args:
         mark: the part of the LaTeX to mark, if the formula can still be read with it.
+        is_display: whether it stands by itself, or in a line of text.
 
     Returns:
         ``<math>``, or ``<code>`` with the LaTeX where there is no MathML for it.
     """
     tree = _tree(_marked(latex, mark)) if mark and _stands_alone(latex[slice(*mark)]) else None
     tree = _tree(latex) if tree is None else tree
+    if tree is not None and is_display:
+        tree.set("display", "block")
     return source(latex) if tree is None else Markup("".join(_written(tree)))
 
 
@@ -97,7 +101,6 @@ def _tree(latex: str) -> Element | None:
         if unknown or (element.tag in _TOKENS and len(element)):
             return None
     _set_finely(tree)
-    tree.set("display", "block")
     return tree
 
 
@@ -123,14 +126,17 @@ def _depth(tree: Element) -> int:
 
 
 def _set_finely(tree: Element) -> None:
-    """What TeX does of itself: ∂ is a letter, a function stands off its argument, scripts are set tight.
+    """What TeX does of itself: ∂ is a letter, a function is a name and stands off its argument, scripts are set tight.
 
     A run of letters in a subscript is a word, and upright.
     """
     for element in tree.iter():
-        if element.tag == "mo" and element.text == "∂":
+        if element.tag == "mo" and (element.text == "∂" or _is_letters(element.text or "")):
             element.tag = "mi"
     for element in list(tree.iter()):
+        for before, child in pairwise([None, *element]) if element.tag in _ROWS else ():
+            if child is not None and child.text == "−" and (before is None or before.text in _OPENING):
+                child.set("form", "prefix")  # a sign, not a difference
         for position in _SCRIPTS.get(element.tag, ()):
             _set_script(element[position])
         beside = pairwise(element) if element.tag in _ROWS else ()
@@ -141,6 +147,10 @@ def _set_finely(tree: Element) -> None:
 def _stand_off(one: Element, other: Element) -> bool:
     """Whether a function and what it is written beside, an argument or a factor, need a space between them."""
     return (_is_word(one) and other.tag in _OPERANDS) or (_is_word(other) and one.tag in _OPERANDS)
+
+
+def _is_letters(text: str) -> bool:
+    return len(text) > 1 and text.isascii() and text.isalpha()
 
 
 def _is_word(element: Element) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from derive.notes.meaning import Reader
 from derive.notes.plain import symbol_text
-from derive.page.cards import Card
+from derive.page.cards import Card, Finding
 from derive.page.graph import HEIGHT, WIDTH, Drawing, Edge, draw
 from derive.program import Program
 
@@ -21,7 +21,8 @@ class Node:
 
     Attributes:
         id: its place in the page; cards name it to say what they are about.
-        card: the equation that it links to, the first of the worst.
+        href: the equation that it links to, of those about it the first of the worst.
+        finding: what was found of that.
         says: all of it in words.
     """
 
@@ -32,7 +33,8 @@ class Node:
     script: str
     shape: str
     is_seed: bool
-    card: Card | None
+    href: str | None
+    finding: Finding | None
     says: str
 
 
@@ -62,41 +64,54 @@ class Picture:
         return any(line.is_wrong for line in self.lines)
 
 
-def picture(reader: Reader, shown: Sequence[Card]) -> Picture | None:
-    """The graph of a reader's program; None where it is too large to be read."""
-    drawing = draw(reader.ground.program)
+def picture(
+    program: Program,
+    symbol: Callable[[str], str] = str,
+    shown: Sequence[Card] = (),
+    links: Mapping[str, str] = MappingProxyType({}),
+) -> Picture | None:
+    """The graph of a derived program; None where it is too large to be read.
+
+    Args:
+        symbol: how an array is written, by its name.
+        shown: the equations of notes, with what was found of them.
+        links: where a node leads that no equation of notes is about, by the array's name.
+    """
+    drawing = draw(program)
     if drawing is None:
         return None
     ids = {node.name: f"array-{k}" for k, node in enumerate(drawing.nodes, 1)}
+
+    def node(name: str, x: float, y: float) -> Node:
+        says = f"{symbol_text(symbol(name))} {program.arrays[name].tensor.shape}"
+        about = [card for card in shown if name in card.about and not card.along]
+        worst = min(about, key=lambda card: card.finding.gravity, default=None)
+        if shown:
+            counted = ", ".join(f"{card.id} {card.finding.says}" for card in about)
+            says += f": {counted or 'no equation of the notes is about it'}"
+        letter, _, script = symbol_text(symbol(name)).partition("_")
+        return Node(
+            id=ids[name],
+            x=x,
+            y=y,
+            letter=_short(letter),
+            script=_short(script.replace("_", ",")),
+            shape=str(program.arrays[name].tensor.shape),
+            is_seed=program.arrays[name].role == "cotangent",
+            href=f"#{worst.anchor}" if worst else links.get(name),
+            finding=worst.finding if worst else None,
+            says=says,
+        )
+
     return Picture(
         width=drawing.width,
         height=drawing.height,
         node_width=WIDTH,
         node_height=HEIGHT,
         is_wide=drawing.width > _WIDE,
-        lines=_lines(drawing, reader, shown, ids),
-        nodes=tuple(_node(node.name, ids[node.name], (node.x, node.y), reader, shown) for node in drawing.nodes),
+        lines=_lines(drawing, program, shown, ids),
+        nodes=tuple(node(one.name, one.x, one.y) for one in drawing.nodes),
         ids=ids,
-    )
-
-
-def _node(name: str, id_: str, at: tuple[float, float], reader: Reader, shown: Sequence[Card]) -> Node:
-    array = reader.ground.program.arrays[name]
-    about = [card for card in shown if name in card.about and not card.along]
-    worst = min(about, key=lambda card: card.finding.gravity, default=None)
-    symbol = reader.spellings.get(name, ("", name))[1]
-    letter, _, script = symbol_text(symbol).partition("_")
-    counted = ", ".join(f"{card.id} {card.finding.says}" for card in about) or "no equation of the notes is about it"
-    return Node(
-        id=id_,
-        x=at[0],
-        y=at[1],
-        letter=_short(letter),
-        script=_short(script.replace("_", ",")),
-        shape=str(array.tensor.shape),
-        is_seed=array.role == "cotangent",
-        card=worst,
-        says=f"{symbol_text(symbol)} {array.tensor.shape}: {counted}",
     )
 
 
@@ -104,9 +119,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _lines(drawing: Drawing, reader: Reader, shown: Sequence[Card], ids: dict[str, str]) -> tuple[Line, ...]:
+def _lines(drawing: Drawing, program: Program, shown: Sequence[Card], ids: dict[str, str]) -> tuple[Line, ...]:
     """The lines, those that a wrong equation is about on top."""
-    program = reader.ground.program
     wrong = [card for card in shown if card.finding.name == "wrong"]
     lines = []
     for edge in drawing.edges:

@@ -10,11 +10,10 @@ from sympy import Expr
 from derive.calculus import COTANGENT, SEED, pull_back, speaker
 from derive.errors import HandgradError
 from derive.index import Entry, entries
-from derive.matrix import form_of
-from derive.notes.meaning import Reader
+from derive.matrix import Quantities, form_of
+from derive.page.display import display_style
 from derive.program import Array, Equation, Program
-from derive.show import Names, form_text, latex_style
-from derive.verify.spelling import spelled_by
+from derive.show import Names, form_text
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,8 @@ class Derived:
     steps: tuple[Step, ...] = ()
 
 
-def derivation(reader: Reader) -> tuple[tuple[Derived, ...], tuple[Derived, ...]]:
-    """The forward and the backward equations of a reader's program, in the symbols of its notes."""
-    program, names = reader.ground.program, spelled_by(reader)
+def derivation(program: Program, names: Names) -> tuple[tuple[Derived, ...], tuple[Derived, ...]]:
+    """The forward and the backward equations of a derived program, its arrays spelled by ``names``."""
     forward = [equation for equation in program.equations if equation.array.role != "cotangent"]
     backward = [equation for equation in program.equations if equation.array.role == "cotangent"]
     return (
@@ -47,9 +45,9 @@ def derivation(reader: Reader) -> tuple[tuple[Derived, ...], tuple[Derived, ...]
 
 
 def _derived(equation: Equation, program: Program, names: Names, steps: tuple[Step, ...] = ()) -> Derived:
-    lines = _lines(equation.array, equation.value, program, names)
+    found = lines(equation.array, equation.value, program, names)
     shape = str(equation.array.tensor.shape)
-    return Derived(equation.name, tuple(f"{left} = {right}" for left, right in lines), shape, steps)
+    return Derived(equation.name, tuple(f"{left} = {right}" for left, right in found), shape, steps)
 
 
 def _steps(equation: Equation, program: Program, names: Names) -> Iterator[Step]:
@@ -65,15 +63,15 @@ def _steps(equation: Equation, program: Program, names: Names) -> Iterator[Step]
         upstream = next((name for name in (COTANGENT + user.name, SEED + user.name) if name in program.arrays), None)
         if upstream and array.name in {entry.name for entry in entries(user.value)}:
             value = say(pull_back(user, Entry(upstream, *user.array.indices), array))
-            uses = _lines(user.array, user.value, program, names)
+            uses = lines(user.array, user.value, program, names)
             through = r" \quad ".join(f"{left} = {right}" for left, right in uses)
-            found = _lines(array, value, program, names)
+            found = lines(array, value, program, names)
             yield Step(through, tuple(f"{left}: {right}" if len(found) > 1 else right for left, right in found))
 
 
-def _lines(array: Array, value: Expr, program: Program, names: Names) -> list[tuple[str, str]]:
+def lines(array: Array, value: Expr, program: Quantities, names: Names) -> list[tuple[str, str]]:
     """(left, right) of an equation; a stack of blocks is an equation for each that is not zero."""
-    style = latex_style(names)
+    style = display_style(names)
     try:
         form = form_of(value, tuple(axis.indices for axis in array.axes), program)
         if form.op != "stack":
