@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from benchmarks.scale import Timing, exponent
 from tests.pages import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -78,3 +79,21 @@ def test_gpu() -> None:
                 f"{ours['speed_over_cudnn']:.2f} ({ours['speed_over_cudnn_tf32']:.2f})",
             ]
     assert table("## On a GPU") == due
+
+
+def test_scale() -> None:
+    """And broken if the tool is slower on large cells than it promises: 300 equations in 30 s, no more than n^1.3."""
+    sizes = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))["sizes"]
+    timings = [Timing(**one) for one in sizes]
+    due, before = [], None
+    for one in timings:
+        grown = f"{exponent(before, one):.2f}" if before else ""
+        times = [f"{value:.2f}" for value in (*one.seconds.values(), one.total)]
+        cells = " | ".join([str(one.equations), *times, grown, f"{one.megabytes:.0f}"])
+        due.append(f"| {cells} |".replace("|  |", "| |"))
+        assert not before or exponent(before, one) <= 1.3
+        before = one
+    assert timings[-1].equations == 300
+    assert timings[-1].total <= 30
+    page = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \d+ \|.*$", page.split("## The tool itself\n", 1)[1], flags=re.MULTILINE) == due
