@@ -80,7 +80,15 @@ def form_of(expr: Expr, groups: tuple[Group, ...], program: Quantities) -> Form:
     Raises:
         HandgradError: for an expression that has no such form.
     """
-    return align(_Writer(program).write(expr, groups), groups)
+    writer = _Writer(program)
+    if any(len(group) == 2 and has_no_blocks(expr, *group) for group in groups):
+        return writer.by_blocks(expr, groups)
+    return align(writer.write(expr, groups), groups)
+
+
+def has_no_blocks(expr: Expr, outer: Index, inner: Index) -> bool:
+    """Whether an expression along a stacked axis reads what is the same for all its blocks."""
+    return any(inner in entry.indices and outer not in entry.indices for entry in entries(expr))
 
 
 def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:
@@ -133,7 +141,7 @@ class _Writer:
 
     def write(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
         if expr.has(KroneckerDelta):
-            return self._stack(expr, groups)
+            return self.by_blocks(expr, groups)
         match expr:
             case Number():
                 return Form("number", value=expr)
@@ -194,10 +202,11 @@ class _Writer:
             factors = [coefficient, *factors]
         return self._join("multiply", factors, groups)
 
-    def _stack(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
+    def by_blocks(self, expr: Expr, groups: tuple[Group, ...]) -> Form:
+        """Each block of a stacked axis by itself."""
         for position, group in enumerate(groups):
             outer = group[0]
-            if len(group) == 2 and outer in expr.free_symbols:
+            if len(group) == 2 and set(group) & expr.free_symbols:
                 inner = (*groups[:position], group[1:], *groups[position + 1 :])
                 cases = [expr.xreplace({outer: Integer(k)}) for k in range(int(outer.dim))]
                 blocks = tuple(align(self.write(case, inner), inner) for case in cases)

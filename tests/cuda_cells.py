@@ -190,9 +190,38 @@ class Constant(Cell):
     outputs = ("f", "h", "e")
 
 
+class Shared(Cell):
+    """A stacked array whose tangent has a term that is the same for all blocks, a sum."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, H)
+    Q = parameter(four, K)
+    R = parameter()
+    w = parameter(K)
+
+    e = (Q + R) @ sigmoid(w)
+    h = tanh(x @ W * e.g + h_prev * e.o)
+    outputs = ("h",)
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
-    for cell in (Projection, Scalar, Skip, Tied, RowStack, Mixed, Attend, Quotient, Linear, Wide, Wider, Constant)
+    for cell in (
+        Projection,
+        Scalar,
+        Skip,
+        Tied,
+        RowStack,
+        Mixed,
+        Attend,
+        Quotient,
+        Linear,
+        Wide,
+        Wider,
+        Constant,
+        Shared,
+    )
 }
 
 
