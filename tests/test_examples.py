@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_character_model() -> None:
     ours, theirs = character_model.run(6)
     assert max(abs(one - other) for one, other in zip(ours, theirs, strict=True)) < 1e-11
     assert ours[-1] < ours[0] - 0.1
+
+
+def test_distributed() -> None:
+    """Broken if DistributedDataParallel does not see or average our gradients: two processes over gloo."""
+    pytest.importorskip("torch", reason="PyTorch is not installed: training in two processes did not run")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command = [sys.executable, *launch, "examples.distributed", "--steps", "3"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for rank in range(2):
+        assert f"process {rank} of 2" in ended.stdout
+    assert ended.stdout.count("expected at most 1e-12") == 2
 
 
 def test_numpy_training_learns() -> None:
