@@ -31,16 +31,16 @@ T, N, DIGITS, HIDDEN = 50, 64, 5, 16
 
 
 def generate(folder: Path) -> Any:
-    """The cell's PyTorch module, made in a package ``folder/mine``."""
-    made = folder / "mine"
+    """The cell's PyTorch module, made in a package ``folder/counting``."""
+    made = folder / "counting"
     subprocess.run([sys.executable, "-m", "derive", "generate", f"{CELL}:Rotor", "-o", str(made)], check=True)
     sys.path.insert(0, str(folder))
-    return importlib.import_module("mine.rotor_torch")
+    return importlib.import_module("counting.rotor_torch")
 
 
 def derivatives_are_right(module: Any) -> bool:
     """Whether gradients, tangents and gradients of gradients are what differences say."""
-    sizes = module.CELL.shapes(T=3, N=2, D=2, H=2).arguments
+    sizes = module.CELL.signature.shapes(T=3, N=2, D=2, H=2).arguments
     arguments = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in sizes.values()]
     first = torch.autograd.gradcheck(module.rotor, arguments, check_forward_ad=True)
     return first and torch.autograd.gradgradcheck(module.rotor, arguments)

@@ -1,8 +1,8 @@
 """Layers of recurrent cells with the habits of `torch.nn.LSTM`: stacked, in both directions, over packed sequences.
 
-`Recurrent` composes calls of a cell from `torch_autograd`; the `<cell>_torch.py` beside it say of which.
+`Recurrent` composes calls of a cell from `torch_cell.py`; the `<cell>_torch.py` beside it say of which.
 
-Part of handgrad; regenerate with `handgrad generate`, do not edit.
+Part of handgrad; `handgrad generate` puts it beside the cells' PyTorch modules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .torch_autograd import Cell, Tensors
+from .torch_cell import Cell
+from .torch_engine import Tensors
 
 
 class Recurrent(nn.Module):  # type: ignore[misc]
@@ -31,7 +32,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         dropout: the probability with which an entry of a layer's output, the last layer's apart, is zeroed in training.
         bidirectional: whether every layer has a second direction, from the last step to the first.
         proj_size: the size of the output, of cells with a projection alone.
-        device, dtype: of the parameters; they compute on the CPU in float32 or float64.
+        device, dtype: of the parameters; the CPU or a GPU, float32 or float64.
 
     Parameters begin uniform in ±1/√hidden_size, as those of nn.LSTM; gains begin at one.
 
@@ -160,7 +161,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         output = results[self.cell.results[0]]
         final = [
             _last(output, start, lengths, reverse) if name == self.cell.results[0] else results[name]
-            for name, start in zip(self.cell.states.values(), first, strict=True)
+            for name, start in zip(self.cell.signature.states.values(), first, strict=True)
         ]
         return output, tuple(final)
 
@@ -192,7 +193,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
     @property
     def _names(self) -> tuple[str, ...]:
         """The parameters of one layer in one direction, in the order of the cell's arguments."""
-        others = {*self.cell.sequences, *self.cell.states}
+        others = {*self.cell.signature.sequences, *self.cell.signature.states}
         return tuple(name for name in self.cell.arguments if name not in others)
 
     def _shapes(self, layer: int, batch: int = 0) -> dict[str, tuple[int, ...]]:
@@ -200,7 +201,8 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         output = self.proj_size or self.hidden_size
         below = self.input_size if layer == 0 else output * len(self._ends)
         sizes = {self.input_dim: below, self.hidden_dim: self.hidden_size, self.output_dim: output}
-        return self.cell.shapes(*(sizes.get(dim, 0 if dim == "T" else batch) for dim in self.cell.dims)).arguments
+        cell = self.cell.signature
+        return cell.shapes(*(sizes.get(dim, 0 if dim == "T" else batch) for dim in cell.dims)).arguments
 
     def _weights(self, layer: int, end: str, x: Tensor) -> Tensors:
         given = [name for name in self._names if self.bias or name not in self.biases]
@@ -212,7 +214,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
     def _state_shapes(self, batch: int | None) -> Iterator[tuple[str, tuple[int, ...]]]:
         """For all layers and directions; without a batch its axis is left out."""
         count, shapes = self.num_layers * len(self._ends), self._shapes(0, batch or 0)
-        for name in self.cell.states:
+        for name in self.cell.signature.states:
             yield name, (count, *(shapes[name] if batch is not None else shapes[name][1:]))
 
     def _zeros(self, x: Tensor) -> Tensors:
@@ -222,7 +224,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         """Checked states."""
         if states is None:
             return None
-        names = tuple(self.cell.states)
+        names = tuple(self.cell.signature.states)
         some = (states,) if isinstance(states, Tensor) else tuple(states)
         if len(some) != len(names):
             raise ValueError(f"expected {len(names)} states, {', '.join(names)}, got {len(some)}")
@@ -249,8 +251,9 @@ def _last(output: Tensor, first: Tensor, lengths: Tensor | None, reverse: bool) 
         return first
     if lengths is None:
         return output[0] if reverse else output[T - 1]
+    lengths = lengths.to(output.device)
     ends = torch.zeros_like(lengths) if reverse else (lengths - 1).clamp(min=0)
-    found = output[ends, torch.arange(N)]
+    found = output[ends, torch.arange(N, device=output.device)]
     return torch.where((lengths > 0).unsqueeze(1), found, first)
 
 
