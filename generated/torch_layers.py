@@ -69,6 +69,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         elif proj_size:
             raise ValueError(f"proj_size is {proj_size}, but {type(self).__name__} has no projection, expected 0")
         _check_sizes(sizes)
+        _check_switches({"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional})
         _check_dropout(dropout, num_layers)
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
@@ -90,6 +91,9 @@ class Recurrent(nn.Module):  # type: ignore[misc]
                 nn.init.ones_(parameter)
             else:
                 nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing: cuDNN's modules have it, and models call it."""
 
     def forward(self, input: Any, states: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """Outputs and last states.
@@ -227,7 +231,8 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         names = tuple(self.cell.signature.states)
         some = (states,) if isinstance(states, Tensor) else tuple(states)
         if len(some) != len(names):
-            raise ValueError(f"expected {len(names)} states, {', '.join(names)}, got {len(some)}")
+            expected = f"{len(names)} states" if len(names) > 1 else "1 state"
+            raise ValueError(f"expected {expected}, {', '.join(names)}, got {len(some)}")
         for (name, shape), one in zip(self._state_shapes(batch), some, strict=True):
             if not isinstance(one, Tensor):
                 raise TypeError(f"{name} should be a tensor, got {type(one).__name__}")
@@ -263,6 +268,12 @@ def _check_sizes(sizes: dict[str, int]) -> None:
             raise TypeError(f"{name} should be an integer, got {type(size).__name__}")
         if size < 1:
             raise ValueError(f"{name} is {size}, expected at least 1")
+
+
+def _check_switches(switches: dict[str, bool]) -> None:
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise TypeError(f"{name} should be True or False, got {switch!r}")
 
 
 def _check_dropout(dropout: float, num_layers: int) -> None:
