@@ -41,14 +41,14 @@ def text() -> str:
     return "".join(letter for letter in "\n\n".join(found) if letter in ALPHABET)
 
 
-class CharacterModel(nn.Module):
+class CharacterModel(nn.Module):  # type: ignore[misc]
     """The next character's logits from those before it."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: Any, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(ALPHABET), HIDDEN // 2, dtype=torch.float64)
+        self.embedding = nn.Embedding(len(ALPHABET), recurrent.input_size, dtype=dtype)
         self.recurrent = recurrent
-        self.head = nn.Linear(HIDDEN, len(ALPHABET), dtype=torch.float64)
+        self.head = nn.Linear(recurrent.hidden_size, len(ALPHABET), dtype=dtype)
 
     def forward(self, characters: torch.Tensor) -> torch.Tensor:
         """(T, N) characters to (T, N, …) logits."""

@@ -23,16 +23,16 @@ from generated.torch_weights import from_torch, to_torch
 T, N, HIDDEN = 20, 32, 24
 
 
-class Critic(nn.Module):
+class Critic(nn.Module):  # type: ignore[misc]
     """A score of every sequence, from the last state."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: Any, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         self.recurrent = recurrent
-        self.head = nn.Linear(HIDDEN, 1, dtype=torch.float64)
+        self.head = nn.Linear(recurrent.hidden_size, 1, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(T, N, 1) to (N, 1)."""
+        """(T, N, …) to (N, 1)."""
         score: torch.Tensor = self.head(self.recurrent(x)[0][-1])
         return score
 
