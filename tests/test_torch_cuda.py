@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,16 @@ def test_results_share_the_tapes_memory() -> None:
     for _ in range(3):
         cell("lstm")(*tensors("lstm"))
     assert torch.equal(c, due)
+
+
+def test_memory_is_held_to_the_end_of_a_call() -> None:
+    """Broken if what a call no longer needs is PyTorch's again before its stream waits for the call's kernels."""
+    engine, like = cell("lstm").engines[device()], tensors("lstm")[0]
+    with engine.at_work(like) as options:
+        block = weakref.ref(engine._gpu(like).allocator(options["stream"])(8))
+        assert block() is not None
+    gc.collect()
+    assert block() is None
 
 
 def test_a_thread_that_pycuda_does_not_know() -> None:
