@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from examples.outcome import check
 from generated import lstm_numpy
 
 Array = np.ndarray[Any, Any]
@@ -115,15 +116,12 @@ def error_by_pytorch() -> float:
 
 
 def main() -> None:
-    error = error_by_complex_step()
-    print(f"gradients and a complex step differ by {error:.1e}")
-    assert error < 1e-12
+    check("difference of gradients and a complex step", error_by_complex_step(), 1e-12)
     try:
         error = error_by_pytorch()
     except ImportError:
         return
-    print(f"results, gradients and torch.nn.LSTM differ by {error:.1e}")
-    assert error < 1e-12
+    check("difference of results, gradients and torch.nn.LSTM's", error, 1e-12)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A character model on the standard library's own documentation, with our LSTM and with nn.LSTM from the same start.
 
-``python -m examples.character_model`` trains both on the same batches and checks that their losses are the same, step
-for step. It needs PyTorch.
+``python -m examples.character_model`` trains both on the same batches, draws their losses and checks that they are the
+same, step for step. It needs PyTorch.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
+import typer
 from rich.progress import track
 from torch import nn
 
+from examples.outcome import PLOTS, check, plot
 from generated.lstm_torch import LSTM
 from generated.torch_weights import from_torch
 
@@ -38,14 +41,14 @@ def text() -> str:
     return "".join(letter for letter in "\n\n".join(found) if letter in ALPHABET)
 
 
-class CharacterModel(nn.Module):
+class CharacterModel(nn.Module):  # type: ignore[misc]
     """The next character's logits from those before it."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: Any, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(ALPHABET), HIDDEN // 2, dtype=torch.float64)
+        self.embedding = nn.Embedding(len(ALPHABET), recurrent.input_size, dtype=dtype)
         self.recurrent = recurrent
-        self.head = nn.Linear(HIDDEN, len(ALPHABET), dtype=torch.float64)
+        self.head = nn.Linear(recurrent.hidden_size, len(ALPHABET), dtype=dtype)
 
     def forward(self, characters: torch.Tensor) -> torch.Tensor:
         """(T, N) characters to (T, N, …) logits."""
@@ -99,16 +102,14 @@ def run(steps: int, progress: Callable[[Any], Any] = iter) -> tuple[list[float],
     return losses(ours, given, progress), losses(theirs, given, progress)
 
 
-def main(steps: int = 150) -> None:
+def main(steps: int = 150, file: Path = PLOTS / "character_model.png") -> None:
     """Train both and compare."""
     ours, theirs = run(steps, lambda one: track(one, "training", transient=True))
-    for step in range(0, steps, max(1, steps // 10)):
-        print(f"step {step:4}  loss {ours[step]:.6f} with our LSTM, {theirs[step]:.6f} with nn.LSTM")
+    plot(file, "A character model", {"our LSTM": ours, "nn.LSTM": theirs}, "loss")
     difference = max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
-    print(f"after {steps} steps the loss is {ours[-1]:.4f}; at no step do they differ by more than {difference:.1e}")
-    assert difference < TOLERANCE
-    assert ours[-1] < ours[0]
+    print(f"the loss falls from {ours[0]:.4f} to {ours[-1]:.4f}")
+    check(f"largest difference of the losses in {steps} steps", difference, TOLERANCE)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -8,28 +8,31 @@ against nn.LSTM's on the CPU. It needs PyTorch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+import typer
 from rich.progress import track
 from torch import nn
 
+from examples.outcome import PLOTS, check, plot
 from generated.lstm_torch import LSTM
 from generated.torch_weights import from_torch, to_torch
 
 T, N, HIDDEN = 20, 32, 24
 
 
-class Critic(nn.Module):
+class Critic(nn.Module):  # type: ignore[misc]
     """A score of every sequence, from the last state."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: Any, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         self.recurrent = recurrent
-        self.head = nn.Linear(HIDDEN, 1, dtype=torch.float64)
+        self.head = nn.Linear(recurrent.hidden_size, 1, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(T, N, 1) to (N, 1)."""
+        """(T, N, …) to (N, 1)."""
         score: torch.Tensor = self.head(self.recurrent(x)[0][-1])
         return score
 
@@ -48,20 +51,22 @@ def waves(chance: torch.Generator) -> torch.Tensor:
     return torch.sin(0.6 * torch.arange(T)[:, None] + phase)[:, :, None]
 
 
-def train(critic: Critic, steps: int, progress: Callable[[Any], Any] = iter) -> tuple[float, float]:
-    """How far the mean norm of the gradient is from one, and how far apart the scores are, at the end."""
+def train(critic: Critic, steps: int, progress: Callable[[Any], Any] = iter) -> tuple[list[float], list[float]]:
+    """The mean norm of the gradient, and how far apart the scores are, at every step."""
     chance = torch.Generator().manual_seed(1)
     optimizer = torch.optim.Adam(critic.parameters(), lr=0.005)
-    norm = gap = torch.zeros(())
+    lengths, gaps = [], []
     for _ in progress(range(steps)):
         real, noise = waves(chance), torch.randn(T, N, 1, generator=chance, dtype=torch.float64)
         between = torch.rand(1, N, 1, generator=chance, dtype=torch.float64)
         cost, norms = penalty(critic, between * real + (1 - between) * noise)
-        norm, gap = norms.mean(), critic(real).mean() - critic(noise).mean()
+        gap = critic(real).mean() - critic(noise).mean()
         optimizer.zero_grad()
         (10 * cost - gap).backward()
         optimizer.step()
-    return abs(norm.item() - 1), gap.item()
+        lengths.append(norms.mean().item())
+        gaps.append(gap.item())
+    return lengths, gaps
 
 
 def difference(critic: Critic) -> float:
@@ -80,17 +85,17 @@ def difference(critic: Critic) -> float:
     return max(float((one - reference).abs().max() / reference.abs().max()) for one, reference in pairs)
 
 
-def main(steps: int = 100) -> None:
-    """Train a critic, and check its gradient of a gradient."""
+def main(steps: int = 100, file: Path = PLOTS / "gradient_penalty.png") -> None:
+    """Train a critic, and check its gradient of a gradient before and after."""
     torch.manual_seed(0)
     critic = Critic(LSTM(1, HIDDEN, dtype=torch.float64))
     first = difference(critic)
-    away, gap = train(critic, steps, lambda one: track(one, "training", transient=True))
-    print(f"after {steps} steps real and noise are {gap:.2f} apart, and the gradient's norm is {away:.3f} from one")
-    last = difference(critic)
-    print(f"gradients of the penalty through ours and through nn.LSTM differ by {max(first, last):.1e}")
-    assert max(first, last) < 1e-10
+    norms, gaps = train(critic, steps, lambda one: track(one, "training", transient=True))
+    curves = {"‖∂score/∂x‖, to be held near 1": norms, "score of waves − score of noise": gaps}
+    plot(file, "A critic with a gradient penalty", curves, "")
+    print(f"after {steps} steps real and noise are {gaps[-1]:.2f} apart, and the gradient's norm is {norms[-1]:.3f}")
+    check("difference of the penalty's gradient from nn.LSTM's", max(first, difference(critic)), 1e-10)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

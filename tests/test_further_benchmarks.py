@@ -1,4 +1,4 @@
-"""The benchmarks of second order and of the tool itself: that they run, and say what they measured."""
+"""The benchmarks of second order, of training and of the tool itself: that they run, and say what they measured."""
 
 from __future__ import annotations
 
@@ -40,3 +40,33 @@ def test_second_order_writes_what_it_measured(tmp_path: Path) -> None:
     assert (size["T"], size["N"], size["D"], size["H"]) == (4, 3, 5, 6)
     assert set(size["seconds"]) == set(second_order.CONTENDERS)
     assert size["difference"] <= second_order.TOLERANCE
+
+
+@pytest.mark.full
+def test_training_writes_what_it_measured(tmp_path: Path) -> None:
+    """Broken if a contender fails, or does not train as the others do."""
+    pytest.importorskip("torch", reason="PyTorch is not installed: the benchmark of training did not run")
+    from benchmarks import training
+
+    target = tmp_path / "training.json"
+    run = CliRunner().invoke(training.app, ["--quick", "--sizes", "4x3x5x6", "--json", str(target)])
+    assert run.exit_code == 0, run.output
+    (size,) = json.loads(target.read_text())["sizes"]
+    for task, kinds in training.TASKS.items():
+        found = size["tasks"][task]
+        assert set(found["seconds"]) | set(found["failed"]) == set(kinds)
+        assert set(found["failed"]) <= {training.COMPILED}
+        assert max(found["difference"].values()) <= training.TOLERANCE
+
+
+def test_what_is_trained_is_the_same() -> None:
+    """Broken if the loop or nn.LSTM begins with other weights than ours, so that another problem is timed."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: the benchmark of training did not run")
+    from benchmarks import loop
+    from benchmarks.problem import Size
+
+    size = Size(4, 3, 5, 6)
+    x, same = torch.randn(4, 3, 5), loop.ours(size)
+    due = same(x)[0]
+    for other in (loop.theirs(size), loop.Loop(same)):
+        assert (other(x)[0] - due).abs().max() < 1e-6

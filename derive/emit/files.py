@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
+import templates
 from derive.emit.cuda.module import cuda_module
 from derive.emit.numpy.module import numpy_module
-from derive.emit.torch.module import SHARED, torch_module
+from derive.emit.torch.module import torch_module
 from derive.errors import HandgradError
 from derive.printing import environment, replace_file
 from derive.program import Program
 from derive.verify.numbers import equation_numbers
 
 HERE = "__init__.py"  # the one file in generated/ that is not generated
+SHARED = Path(templates.__file__).with_name("torch")  # of the files in it, Python's are the same for all cells
 
 
 def render(cell: Program) -> dict[str, str]:
@@ -33,7 +35,7 @@ def render(cell: Program) -> dict[str, str]:
 
 def shared() -> dict[str, str]:
     """The text of the files that the modules of all cells use, by file name."""
-    return {name: _text(f"torch/{name}.jinja", {}) for name in SHARED}
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(SHARED.glob("*.py"))}
 
 
 def _text(template: str, context: Mapping[str, object]) -> str:

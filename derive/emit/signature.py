@@ -78,7 +78,7 @@ def documentation(cell: Program, derived: Program) -> dict[str, object]:
         "cell": cell.name,
         "title": cell.doc.splitlines()[0].rstrip(".") if cell.doc else cell.name,
         "forward_equations": [equation_text(derived.definitions[e.name], derived, UNICODE) for e in cell.equations],
-        "orders": list(_orders(cell)),
+        "orders": list(gate_orders(cell)),
     }
 
 
@@ -88,7 +88,7 @@ def functions_in(programs: Iterable[Program], without: Container[str] = ()) -> l
     return [name for name in FUNCTIONS if name in used and name not in without]
 
 
-def _orders(cell: Program) -> Iterator[tuple[str, str]]:
+def gate_orders(cell: Program) -> Iterator[tuple[str, str]]:
     """The block order of every stacked axis: GATE_ORDER, or one per stack where there are several."""
     stacks = dict.fromkeys(stack for array in cell.inputs if (stack := stack_of(array)) is not None)
     for stack in stacks:

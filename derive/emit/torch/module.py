@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from textwrap import wrap
 
+from derive.emit.cuda.buffers import forward_buffers
+from derive.emit.cuda.memory import Memory
+from derive.emit.cuda.phases import Phases
 from derive.emit.layout import Buffer
-from derive.emit.signature import documentation, sequence_signature, tuple_text, with_backward
+from derive.emit.signature import documentation, gate_orders, sequence_signature, tuple_text, with_backward
 from derive.emit.storage import Storage
 from derive.emit.torch.layer import layer_of
 from derive.index import Stack
 from derive.plan.schedule import schedule
 from derive.program import Program
-
-SHARED = ("torch_autograd.py", "torch_layers.py", "torch_weights.py")  # files that are the same for all cells
 
 
 def torch_module(cell: Program) -> dict[str, object]:
@@ -28,8 +29,8 @@ def torch_module(cell: Program) -> dict[str, object]:
         **about,
         "layer": layer,
         "layer_text": f", `{layer.name}` a module with parameters" if layer else "",
-        "needs": f"`{cell.name}_numpy.py`{', `torch_layers.py`' if layer else ''} and `torch_autograd.py`",
-        "tape": _tape(cell),
+        "gate_order": dict(gate_orders(cell)).get("GATE_ORDER", ""),
+        **_tapes(cell),
         "returned_type": f"tuple[{', '.join('Tensor' for _ in results)}]" if len(results) > 1 else "Tensor",
         "unpacked": ", ".join(results) if len(results) > 1 else f"({results[0]},)",
         "returned": ", ".join(results),
@@ -46,10 +47,19 @@ def argument_name(cell: Program, position: int) -> str:
     return f"{array.next}0" if array.role == "state" else array.name
 
 
-def _tape(cell: Program) -> list[Buffer]:
-    """The tape's memory, a shape of one axis with the comma that makes it a tuple."""
-    buffers = Storage(schedule(cell)).tape_buffers()
-    return [one if "," in one.shape or not one.shape else replace(one, shape=f"{one.shape},") for one in buffers]
+def _tapes(cell: Program) -> dict[str, list[Buffer]]:
+    """The memory that the NumPy module keeps, and that the CUDA module does."""
+    plan = schedule(cell)
+    storage = Storage(plan)
+    return {
+        "tape": [_as_tuple(one) for one in storage.tape_buffers()],
+        "cuda_tape": [_as_tuple(one) for one in forward_buffers(Memory(Phases(plan, storage)), "tape")],
+    }
+
+
+def _as_tuple(one: Buffer) -> Buffer:
+    """A shape of one axis with the comma that makes it a tuple."""
+    return one if "," in one.shape or not one.shape else replace(one, shape=f"{one.shape},")
 
 
 def _sizes(cell: Program) -> Iterator[str]:

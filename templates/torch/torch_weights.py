@@ -6,7 +6,7 @@
 PyTorch's weights are (blocks · H, D), ours (D, blocks · H), and the blocks may stand in another order. Where the cell
 has one bias it is the sum of PyTorch's two; back it is the first of them, and the second is zero.
 
-Part of handgrad; regenerate with `handgrad generate`, do not edit.
+Part of handgrad; `handgrad generate` puts it beside the cells' PyTorch modules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Layers of recurrent cells with the habits of `torch.nn.LSTM`: stacked, in both directions, over packed sequences.
 
-`Recurrent` composes calls of a cell from `torch_autograd`; the `<cell>_torch.py` beside it say of which.
+`Recurrent` composes calls of a cell from `torch_cell.py`; the `<cell>_torch.py` beside it say of which.
 
-Part of handgrad; regenerate with `handgrad generate`, do not edit.
+Part of handgrad; `handgrad generate` puts it beside the cells' PyTorch modules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .torch_autograd import Cell, Tensors
+from .torch_cell import Cell
+from .torch_engine import Tensors
 
 
 class Recurrent(nn.Module):  # type: ignore[misc]
@@ -31,7 +32,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         dropout: the probability with which an entry of a layer's output, the last layer's apart, is zeroed in training.
         bidirectional: whether every layer has a second direction, from the last step to the first.
         proj_size: the size of the output, of cells with a projection alone.
-        device, dtype: of the parameters; they compute on the CPU in float32 or float64.
+        device, dtype: of the parameters; the CPU or a GPU, float32 or float64.
 
     Parameters begin uniform in ±1/√hidden_size, as those of nn.LSTM; gains begin at one.
 
@@ -68,6 +69,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         elif proj_size:
             raise ValueError(f"proj_size is {proj_size}, but {type(self).__name__} has no projection, expected 0")
         _check_sizes(sizes)
+        _check_switches({"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional})
         _check_dropout(dropout, num_layers)
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
@@ -89,6 +91,9 @@ class Recurrent(nn.Module):  # type: ignore[misc]
                 nn.init.ones_(parameter)
             else:
                 nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing: cuDNN's modules have it, and models call it."""
 
     def forward(self, input: Any, states: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """Outputs and last states.
@@ -160,7 +165,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         output = results[self.cell.results[0]]
         final = [
             _last(output, start, lengths, reverse) if name == self.cell.results[0] else results[name]
-            for name, start in zip(self.cell.states.values(), first, strict=True)
+            for name, start in zip(self.cell.signature.states.values(), first, strict=True)
         ]
         return output, tuple(final)
 
@@ -192,7 +197,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
     @property
     def _names(self) -> tuple[str, ...]:
         """The parameters of one layer in one direction, in the order of the cell's arguments."""
-        others = {*self.cell.sequences, *self.cell.states}
+        others = {*self.cell.signature.sequences, *self.cell.signature.states}
         return tuple(name for name in self.cell.arguments if name not in others)
 
     def _shapes(self, layer: int, batch: int = 0) -> dict[str, tuple[int, ...]]:
@@ -200,7 +205,8 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         output = self.proj_size or self.hidden_size
         below = self.input_size if layer == 0 else output * len(self._ends)
         sizes = {self.input_dim: below, self.hidden_dim: self.hidden_size, self.output_dim: output}
-        return self.cell.shapes(*(sizes.get(dim, 0 if dim == "T" else batch) for dim in self.cell.dims)).arguments
+        cell = self.cell.signature
+        return cell.shapes(*(sizes.get(dim, 0 if dim == "T" else batch) for dim in cell.dims)).arguments
 
     def _weights(self, layer: int, end: str, x: Tensor) -> Tensors:
         given = [name for name in self._names if self.bias or name not in self.biases]
@@ -212,7 +218,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
     def _state_shapes(self, batch: int | None) -> Iterator[tuple[str, tuple[int, ...]]]:
         """For all layers and directions; without a batch its axis is left out."""
         count, shapes = self.num_layers * len(self._ends), self._shapes(0, batch or 0)
-        for name in self.cell.states:
+        for name in self.cell.signature.states:
             yield name, (count, *(shapes[name] if batch is not None else shapes[name][1:]))
 
     def _zeros(self, x: Tensor) -> Tensors:
@@ -222,10 +228,11 @@ class Recurrent(nn.Module):  # type: ignore[misc]
         """Checked states."""
         if states is None:
             return None
-        names = tuple(self.cell.states)
+        names = tuple(self.cell.signature.states)
         some = (states,) if isinstance(states, Tensor) else tuple(states)
         if len(some) != len(names):
-            raise ValueError(f"expected {len(names)} states, {', '.join(names)}, got {len(some)}")
+            expected = f"{len(names)} states" if len(names) > 1 else "1 state"
+            raise ValueError(f"expected {expected}, {', '.join(names)}, got {len(some)}")
         for (name, shape), one in zip(self._state_shapes(batch), some, strict=True):
             if not isinstance(one, Tensor):
                 raise TypeError(f"{name} should be a tensor, got {type(one).__name__}")
@@ -249,8 +256,9 @@ def _last(output: Tensor, first: Tensor, lengths: Tensor | None, reverse: bool) 
         return first
     if lengths is None:
         return output[0] if reverse else output[T - 1]
+    lengths = lengths.to(output.device)
     ends = torch.zeros_like(lengths) if reverse else (lengths - 1).clamp(min=0)
-    found = output[ends, torch.arange(N)]
+    found = output[ends, torch.arange(N, device=output.device)]
     return torch.where((lengths > 0).unsqueeze(1), found, first)
 
 
@@ -260,6 +268,12 @@ def _check_sizes(sizes: dict[str, int]) -> None:
             raise TypeError(f"{name} should be an integer, got {type(size).__name__}")
         if size < 1:
             raise ValueError(f"{name} is {size}, expected at least 1")
+
+
+def _check_switches(switches: dict[str, bool]) -> None:
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise TypeError(f"{name} should be True or False, got {switch!r}")
 
 
 def _check_dropout(dropout: float, num_layers: int) -> None:
