@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from derive.cell import Cell, dims, exp, parameter, sequence, sigmoid, stack, state, tanh
+from derive.cell import Cell, dims, exp, maximum, parameter, sequence, sigmoid, stack, state, step, tanh
 from derive.program import Program
 from tests.modules import Sizes
 
@@ -202,6 +202,18 @@ class Shared(Cell):
 
     e = (Q + R) @ sigmoid(w)
     h = tanh(x @ W * e.g + h_prev * e.o)
+    outputs = ("h",)
+
+
+class Flat(Cell):
+    """A function that only tangents differentiate: what it is in has no derivative."""
+
+    x = sequence(N, H)
+    h_prev = state(N, H)
+    w = parameter(H)
+
+    s = step(maximum(x, w))
+    h = h_prev / 2 + s * x
     outputs = ("h",)
 
 

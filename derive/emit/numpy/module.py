@@ -68,7 +68,7 @@ def numpy_module(cell: Program, numbers: Mapping[str, str]) -> dict[str, object]
         **_backward(cell, backward, _plain_names(cell, second.upward, second.downward)),
         **_second(cell, second, upward, downward),
         "ufuncs": ", ".join(_ufuncs(forward, backward, upward, downward)),
-        "functions": _functions(cell, derived),
+        "functions": _functions(cell, derived, second.program),
     }
 
 
