@@ -233,6 +233,7 @@ HARD: dict[str, Program] = {
         Wider,
         Constant,
         Shared,
+        Flat,
     )
 }
 
