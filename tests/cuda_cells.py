@@ -217,6 +217,21 @@ class Flat(Cell):
     outputs = ("h",)
 
 
+class Coupled(Cell):
+    """A cotangent that a step hands on and reads itself: ∂v_prev = ∂u_prev + …, both with sums."""
+
+    x = sequence(N, D)
+    u_prev = state(N, H)
+    v_prev = state(N, H)
+    W = parameter(H, H)
+    U = parameter(H, H)
+    V = parameter(D, H)
+
+    u = tanh((u_prev + v_prev) @ W + x @ V)
+    v = sigmoid(u @ U - v_prev @ U)
+    outputs = ("u",)
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
     for cell in (
@@ -234,6 +249,7 @@ HARD: dict[str, Program] = {
         Constant,
         Shared,
         Flat,
+        Coupled,
     )
 }
 

@@ -105,7 +105,10 @@ def rotate(
 def _arrival(one: Handed, body: Sequence[Equation | Sum], timed: Callable[[str], bool]) -> Arrival:
     equation = next(other for other in body if other.name == one.result.name)
     assert isinstance(equation, Equation)
-    late = tuple(other for other in body if isinstance(other, Sum) and _is_late(other, equation, body, timed))
+    # What the step itself reads has to be complete before its end.
+    needed = any(entry.name == equation.name for other in body for entry in other.reads)
+    sums = [] if needed else [other for other in body if isinstance(other, Sum)]
+    late = tuple(other for other in sums if _is_late(other, equation, body, timed))
     rest = equation.value - _total(late)
     return Arrival(one.result, one.seed, one.given, late, rest != S.Zero or one.given is None)
 
