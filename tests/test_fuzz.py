@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import fuzz
+from tests import cuda, fuzz
 from tests.random_cells import cell_of, random_cell
 
 DIMENSIONS = "N K D H"
@@ -25,7 +25,19 @@ PLAIN = STEEP.replace("sign(e)", "tanh(x)")
 @pytest.mark.parametrize("seed", range(7_000_000, 7_000_080))
 def test_random_cells_of_any_order(seed: int) -> None:
     """Broken if values, gradients, tangents or Hessians are wrong for a cell that nobody chose; prints it."""
-    kind, text = fuzz.problem(lambda: random_cell(seed), in_cuda=False)
+    check(seed, in_cuda=False)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(8_000_000, 8_000_040))
+def test_random_cells_of_any_order_in_cuda(seed: int) -> None:
+    """Broken if a kernel or the order of kernels counts on the cells that they were written for; prints the cell."""
+    cuda.require()
+    check(seed, in_cuda=True)
+
+
+def check(seed: int, in_cuda: bool) -> None:
+    kind, text = fuzz.problem(lambda: random_cell(seed), in_cuda)
     assert kind == "sound", f"{kind}: {text} in\n{random_cell(seed).source}"
 
 

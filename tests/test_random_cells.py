@@ -30,7 +30,6 @@ TOLERANCE = 1e-11
 SEEDS = range(30)
 MORE = range(1000, 1100)
 CUDA_SEEDS = range(100, 112)
-MORE_CUDA = range(2000, 2030)
 
 
 @cache
@@ -160,7 +159,7 @@ def test_random_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check_memory(cell, made_from, monkeypatch)
 
 
-@pytest.mark.parametrize("seed", [*CUDA_SEEDS, *(pytest.param(seed, marks=pytest.mark.full) for seed in MORE_CUDA)])
+@pytest.mark.parametrize("seed", CUDA_SEEDS)
 def test_random_cells_in_cuda(seed: int) -> None:
     """Broken if a stage, a sum or an address counts on the shape of the cells it was written for; prints the cell."""
     cuda.require()

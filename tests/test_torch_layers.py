@@ -307,7 +307,9 @@ def test_errors_of_calling() -> None:
         layer("lstm").half()(x.float())
 
 
-def test_compiles_without_a_break() -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.full)])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own
+def test_compiles_without_a_break(backend: str) -> None:
     """Broken if the compiler has to leave the graph for a layer, or computes something else in it."""
     torch._dynamo.reset()
     made = layer("lstm", num_layers=2, bidirectional=True)
@@ -319,7 +321,7 @@ def test_compiles_without_a_break() -> None:
         return output.square().sum() + h.sum()
 
     parameters = [*model.parameters(), *made.parameters()]
-    compiled = torch.compile(outcome, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(outcome, fullgraph=True, backend=backend)
     for lengths in (None, torch.tensor([2, 6, 0, 3])):
         due = torch.autograd.grad(outcome(x, lengths), parameters)
         found = torch.autograd.grad(compiled(x, lengths), parameters)
