@@ -81,12 +81,12 @@ def form_of(expr: Expr, groups: tuple[Group, ...], program: Quantities) -> Form:
         HandgradError: for an expression that has no such form.
     """
     writer = _Writer(program)
-    if any(len(group) == 2 and has_no_blocks(expr, *group) for group in groups):
+    if any(len(group) == 2 and reads_same_for_all_blocks(expr, *group) for group in groups):
         return writer.by_blocks(expr, groups)
     return align(writer.write(expr, groups), groups)
 
 
-def has_no_blocks(expr: Expr, outer: Index, inner: Index) -> bool:
+def reads_same_for_all_blocks(expr: Expr, outer: Index, inner: Index) -> bool:
     """Whether an expression along a stacked axis reads what is the same for all its blocks."""
     return any(inner in entry.indices and outer not in entry.indices for entry in entries(expr))
 
@@ -108,9 +108,9 @@ def natural_groups(expr: Expr, program: Quantities) -> tuple[Group, ...]:
 
 
 @lru_cache
-def _batch(program: Quantities) -> set[Size]:
+def _batch(program: Quantities) -> frozenset[Size]:
     """What sequences and states begin with, the batch; it is in front of everything."""
-    return {a.sizes[0] for a in program.arrays.values() if a.role in {"sequence", "state"} and a.sizes}
+    return frozenset(a.sizes[0] for a in program.arrays.values() if a.role in {"sequence", "state"} and a.sizes)
 
 
 def _merged_order(groups: list[Group], orders: list[list[Group]]) -> Iterator[Group]:
@@ -318,7 +318,7 @@ def _place(array: Array, program: Quantities) -> int:
 
 
 @lru_cache
-def _places(program: Quantities) -> dict[str, int]:
+def _places(program: Quantities) -> Mapping[str, int]:
     """The arrays of a program numbered in order."""
     return {name: place for place, name in enumerate(program.arrays)}
 

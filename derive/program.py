@@ -99,6 +99,10 @@ class Program:
     def __hash__(self) -> int:
         return self._hash
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the hash: that of a string is another in every process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
     @cached_property
     def _hash(self) -> int:
         """What is remembered of a program is looked up by it, over and over."""

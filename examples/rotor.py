@@ -24,7 +24,6 @@ from torch import nn
 
 from examples.outcome import PLOTS, check, plot
 from generated.lstm_torch import LSTM
-from generated.torch_layers import Recurrent
 
 CELL = Path(__file__).with_name("rotor_cell.py")
 T, N, DIGITS, HIDDEN = 50, 64, 5, 16
@@ -62,7 +61,7 @@ class Counter(nn.Module):
         return logits
 
 
-def counter(kind: type[Recurrent]) -> Counter:
+def counter(kind: type[nn.Module]) -> Counter:
     """A model to be trained; the points of a rotor begin at (1, 0) and turn by any angle."""
     torch.manual_seed(0)
     recurrent = kind(DIGITS, HIDDEN)

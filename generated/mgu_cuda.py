@@ -1204,7 +1204,7 @@ def _gpu(dtype: np.dtype[Any]) -> _Gpu:
 def release_memory() -> None:
     """Give back to the device what calls without a workspace have left to later ones. It waits for the device."""
     for gpu in _GPUS.values():
-        for pool in (gpu.pool, *gpu.pools.values()):
+        for pool in (gpu.pool, *list(gpu.pools.values())):
             pool.free_held()
 
 

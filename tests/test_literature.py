@@ -40,10 +40,9 @@ def test_in_torch(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     package = f"literature_{name.lower()}"
     write({"__init__.py": "", **shared(), **render(cell.program)}, tmp_path / package)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     made = importlib.import_module(f"{package}.{cell.program.name}_torch")
     function = getattr(made, cell.program.name)
     args = [torch.tensor(one, requires_grad=True) for one in arguments(cell)]
     assert torch.autograd.gradcheck(function, args, check_forward_ad=True, fast_mode=True)
     assert torch.autograd.gradgradcheck(function, args, fast_mode=True)
-    for module in [one for one in sys.modules if one.startswith(package)]:
-        del sys.modules[module]

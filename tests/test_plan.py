@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 
 import pytest
 
+from derive.cell import Cell, sequence, state, tanh
 from derive.errors import CellError
 from derive.index import Entry, KroneckerDelta, Sigma, dims
 from derive.plan.coefficients import operations
@@ -150,3 +152,18 @@ def test_parameters_and_results_have_their_axes() -> None:
     given = replace(_cell(X * 2), outputs=("x",))
     with pytest.raises(CellError, match="the result x should be an equation, not an input"):
         check_steps(schedule(given))
+
+
+def test_a_nest_of_quotients_is_planned_at_once() -> None:
+    """Broken if looking for a cheaper form of a coefficient multiplies out its powers, which takes forever."""
+
+    class Nest(Cell):
+        x = sequence(N, H)
+        h_prev = state(N, H)
+
+        h = tanh(x + 1 / (2 + (3 + (3 + h_prev**2) ** -2) ** -2) ** 2)
+        outputs = ("h",)
+
+    start = process_time()
+    schedule(Nest.program)
+    assert process_time() - start < 10

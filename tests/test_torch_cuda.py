@@ -52,6 +52,9 @@ def all_orders(function: Any, args: list[Any], lengths: Any, reverse: bool) -> l
     results = one(*args)
     first = torch.autograd.grad(sum(torch.sin(part).sum() for part in results), args, create_graph=True)
     second = torch.autograd.grad(sum(torch.sin(part).sum() for part in first), args)
+    options = {"create_graph": True, "materialize_grads": True}
+    alone = torch.autograd.grad(torch.sin(one(*args)[0]).sum(), args, **options)  # the others have no cotangent
+    second += torch.autograd.grad(sum(torch.sin(part).sum() for part in alone), args, **options)
     detached = tuple(part.detach() for part in args)
     moved = tuple(torch.cos(part) for part in detached)
     tangents = torch.func.jvp(one, detached, moved)[1]
@@ -117,7 +120,7 @@ def test_results_share_the_tapes_memory() -> None:
 def test_memory_is_held_to_the_end_of_a_call() -> None:
     """Broken if what a call no longer needs is PyTorch's again before its stream waits for the call's kernels."""
     engine, like = cell("lstm").engines[device()], tensors("lstm")[0]
-    with engine.at_work(like) as options:
+    with engine.at_work([like]) as (options, _):
         block = weakref.ref(engine._gpu(like).allocator(options["stream"])(8))
         assert block() is not None
     gc.collect()
@@ -209,6 +212,48 @@ def test_what_the_module_cannot_take() -> None:
         with pytest.raises(ValueError, match=r"h0 has shape \(1, 2\), expected \(N, H\) = \(2, 2\)"):
             cell("lstm")(x, h0[:1], *rest)
     assert not any(len(gpu.pools) for gpu in lstm_cuda._GPUS.values() if gpu.real == "double")
+
+
+if on_cpu():  # on a GPU the streams themselves tell
+
+    def test_what_is_copied_and_allocated_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+        """Broken if kernels may start before PyTorch has copied what they read, or is done with their memory."""
+        events: list[str] = []
+
+        class Recorded(OnTheCpu):
+            def follow(self, stream: Any, like: Any) -> None:
+                del stream, like
+                events.append("wait")
+
+            def lead(self, stream: Any, like: Any) -> None:
+                events.append("back")
+                super().lead(stream, like)
+
+            def _allocated(self, size: int, stream: Any, like: Any) -> Any:
+                events.append("memory")
+                return super()._allocated(size, stream, like)
+
+        def contiguous(one: Any) -> Any:
+            if not one.is_contiguous():
+                events.append("copy")
+            return plain(one)
+
+        plain = torch.Tensor.contiguous
+        x, *rest = tensors("lstm")
+        turned = x.detach().transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
+        made = cell("lstm", Recorded)
+        monkeypatch.setattr(torch.Tensor, "contiguous", contiguous)
+        for act in (lambda: made(turned, *rest)[0], lambda: made(turned, *rest)[0].sum().backward()):
+            events.clear()
+            act()
+            assert "copy" in events
+            calls = " ".join(events).split("back")[:-1]  # each ends when PyTorch's stream waits for the module's
+            assert len(calls) >= 1
+            for call in calls:
+                copies, _, work = call.partition("wait")
+                assert set(copies.split()) <= {"copy"}
+                assert "copy" not in work
+                assert work.count("memory wait") == work.count("memory") > 0
 
 
 if not on_cpu():

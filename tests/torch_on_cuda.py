@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -40,10 +39,11 @@ class OnTheCpu(Cuda):
         del like
         return 0
 
-    @contextmanager
-    def in_turn(self, stream: Any, like: Any) -> Iterator[None]:
+    def follow(self, stream: Any, like: Any) -> None:
+        del stream, like
+
+    def lead(self, stream: Any, like: Any) -> None:
         del like
-        yield
         stream.synchronize()
 
     def memory(self, size: int, like: Any) -> Any:
@@ -74,12 +74,12 @@ def device() -> str:
     return "cuda"
 
 
-def cell(name: str) -> Cell:
+def cell(name: str, engine: type[OnTheCpu] = OnTheCpu) -> Cell:
     """A cell that its CUDA module computes, on the tests' device."""
     made = importlib.import_module(f"generated.{name}_torch").CELL
     if not on_cpu():
         return made
     # One of its own: the shared one goes on to compute with NumPy.
     other = object.__new__(Cell)
-    vars(other).update(vars(made), engines={"cpu": OnTheCpu(made.signature)})
+    vars(other).update(vars(made), engines={"cpu": engine(made.signature)})
     return other

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from itertools import combinations
 
-from sympy import Add, Expr, Mul, S, expand
+from sympy import Add, Expr, Mul, S, expand_mul
 
 from derive.calculus import COTANGENT
 from derive.index import Entry, KroneckerDelta, Sigma, entries
@@ -160,7 +160,7 @@ def known_products(step: Program) -> list[Equation]:
 
 def cheapest(expr: Expr, products: Sequence[Equation]) -> Expr:
     """The expression in the form that takes fewest operations, with known products by name."""
-    candidates = [expr, expand(expr)]
+    candidates = [expr, expand_mul(expr)]  # powers of sums as they are: their terms are too many
     said = [_say_products(one, products) for one in candidates]
     return min((*candidates, *said), key=lambda one: (operations(one), str(one)))
 

@@ -30,7 +30,7 @@ from derive.emit.numpy.places import MOVED, SECOND, Places
 from derive.emit.numpy.statements import Compiler, Scratch, Target
 from derive.emit.signature import last_name, whole_name
 from derive.index import Index, KroneckerDelta, entries
-from derive.matrix import Form, Group, axes_of, form_of, has_no_blocks
+from derive.matrix import Form, Group, axes_of, form_of, reads_same_for_all_blocks
 from derive.plan.schedule import Schedule
 from derive.plan.tangents import Carry, Sweep, Tangents
 from derive.program import Array, Equation
@@ -295,4 +295,4 @@ def _parts(equation: Equation) -> Iterator[tuple[str | None, Expr, Groups]]:
 
 def _by_blocks(equation: Equation, outer: Index, inner: Index) -> bool:
     """Whether blocks have equations of their own, or all read an array that has no blocks."""
-    return bool(equation.value.has(KroneckerDelta)) or has_no_blocks(equation.value, outer, inner)
+    return bool(equation.value.has(KroneckerDelta)) or reads_same_for_all_blocks(equation.value, outer, inner)
