@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -39,6 +40,12 @@ return found;
 """
 
 
+LAID_OUT = """
+return document.readyState === 'complete' && decodeURI(location.pathname).endsWith(arguments[0])
+    && document.body.checkVisibility() && document.body.getBoundingClientRect().height > 0;
+"""
+
+
 class Browser:
     """Chromium with one page open."""
 
@@ -57,6 +64,8 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": [feature]})
         self.driver.get((self.folder / f"{name}.html").as_uri())
+        # On a busy machine it is there before it is laid out.
+        WebDriverWait(self.driver, 30).until(lambda _: self.run(LAID_OUT, f"/{name}.html"))
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What a piece of JavaScript returns; ``all(selector)`` is a list of elements."""
