@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def test_in_cuda(name: str) -> None:
     fuzz.check(RandomCell(CELLS[name], name, SIZES), in_cuda=True)
 
 
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """Modules of cells from the literature are not there for the next test."""
+    yield
+    for module in [one for one in sys.modules if one.startswith("literature_")]:
+        del sys.modules[module]
+
+
 @pytest.mark.parametrize("name", ["RWKV4", *(pytest.param(one, marks=pytest.mark.full) for one in sorted(CELLS))])
 @pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 def test_in_torch(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +49,6 @@ def test_in_torch(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     package = f"literature_{name.lower()}"
     write({"__init__.py": "", **shared(), **render(cell.program)}, tmp_path / package)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     made = importlib.import_module(f"{package}.{cell.program.name}_torch")
     function = getattr(made, cell.program.name)
     args = [torch.tensor(one, requires_grad=True) for one in arguments(cell)]
