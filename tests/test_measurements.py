@@ -67,6 +67,14 @@ def test_second_order() -> None:
     assert table("### Second order") == due
 
 
+def test_training() -> None:
+    due = {}
+    for size, one in results("training.json").items():
+        training, penalty = one["tasks"]["training"]["speed_over"], one["tasks"]["gradient penalty"]["speed_over"]
+        due[size] = [f"{ratio:.2f}" for ratio in (training["nn.LSTM"], training["loop"], penalty["nn.LSTM"])]
+    assert table("### Training in PyTorch") == due
+
+
 def test_gpu() -> None:
     due = {}
     for size, one in results("gpu-nvidia-h200.json").items():
