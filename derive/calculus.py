@@ -174,7 +174,7 @@ def _further_suffix(program: Program) -> str:
 def push_forward(equation: Equation, array: Array, tangent: Array) -> Expr:
     """Σ over the array's indices of ∂value/∂array · its tangent, at the equation's indices."""
     at = tuple(fresh(index.dim) for index in array.indices)
-    return contract(derivative(equation.value, array, at) * Entry(tangent.name, *at), at)
+    return contract(local_derivative(equation.value, array, at) * Entry(tangent.name, *at), at)
 
 
 def pull_back(equation: Equation, upstream: Expr, array: Array) -> Expr:
@@ -183,12 +183,12 @@ def pull_back(equation: Equation, upstream: Expr, array: Array) -> Expr:
     # The equation's own indices are summed now, so they must not be confused with the array's; nor may the
     # indices that it sums over itself, which are fresh after a substitution.
     summed = {index: fresh(index.dim) for index in equation.array.indices}
-    whole = substitute(upstream * derivative(equation.value, array, at), summed)
+    whole = substitute(upstream * local_derivative(equation.value, array, at), summed)
     result = contract(whole, tuple(summed.values()))
     return result.xreplace(dict(zip(at, array.indices, strict=True)))
 
 
-def derivative(value: Expr, array: Array, at: tuple[Index, ...]) -> Expr:
+def local_derivative(value: Expr, array: Array, at: tuple[Index, ...]) -> Expr:
     """∂value/∂array[at]; of a sum, the terms without the array need not be looked at."""
     entry = Entry(array.name, *at)
     return Add(*(term.diff(entry) for term in Add.make_args(value) if array.name in {e.name for e in entries(term)}))

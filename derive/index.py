@@ -203,7 +203,7 @@ class Sigma(Real):
 
 
 @lru_cache(maxsize=1 << 16)
-def spelled(expr: Expr) -> str:
+def as_text(expr: Expr) -> str:
     """An expression as SymPy prints it, for an order that does not change from run to run."""
     return str(expr)
 
@@ -211,7 +211,7 @@ def spelled(expr: Expr) -> str:
 @lru_cache(maxsize=1 << 14)  # plans ask for the same ones over and over
 def entries(expr: Expr) -> tuple[Entry, ...]:
     """All array entries in an expression, in a stable order."""
-    return tuple(sorted(expr.atoms(Entry), key=spelled))
+    return tuple(sorted(expr.atoms(Entry), key=as_text))
 
 
 def free_indices(expr: Expr) -> list[Index]:

@@ -14,7 +14,7 @@ from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, KroneckerDelta, Sigma, Stack, entries, spelled
+from derive.index import Entry, Index, KroneckerDelta, Sigma, Stack, as_text, entries
 from derive.program import Array, Equation, Role
 from derive.tensor import Size
 
@@ -304,7 +304,7 @@ def _ordered_terms(total: Add, program: Quantities) -> list[Expr]:
         arrays = _arrays(term, program)
         leading = [array for array in arrays if array.role == "cotangent"] or arrays
         first = min((_place(array, program) for array in leading), default=-1)
-        return first, term.could_extract_minus_sign(), spelled(term)
+        return first, term.could_extract_minus_sign(), as_text(term)
 
     return sorted(total.args, key=key)
 
@@ -331,5 +331,5 @@ def _reading_key(factor: Expr, program: Quantities) -> tuple[int, int, str]:
     first = min((_place(array, program) for array in arrays), default=-1)
     if not isinstance(factor, Entry):
         kind = 6 if isinstance(factor, Add) else 5
-        return (kind if arrays else 0), first, spelled(factor)
-    return _RANKS[arrays[0].role], first, spelled(factor)
+        return (kind if arrays else 0), first, as_text(factor)
+    return _RANKS[arrays[0].role], first, as_text(factor)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sympy import Add, Expr, Function, Mul
 
-from derive.index import Entry, Index, KroneckerDelta, Sigma, spelled
+from derive.index import Entry, Index, KroneckerDelta, Sigma, as_text
 from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
 from derive.tensor import Size
@@ -155,7 +155,7 @@ def _collect(expr: Expr, wanted: Callable[[Expr], bool], found: list[Expr]) -> N
         if expr not in found:
             found.append(expr)
         return
-    for part in sorted(expr.args, key=spelled):
+    for part in sorted(expr.args, key=as_text):
         _collect(part, wanted, found)
 
 

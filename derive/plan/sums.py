@@ -11,7 +11,7 @@ from functools import cached_property
 
 from sympy import Expr, Mul, Symbol
 
-from derive.index import Dim, Entry, Index, Sigma, Stack, entries, spelled
+from derive.index import Dim, Entry, Index, Sigma, Stack, as_text, entries
 from derive.program import Array, Equation, tidy
 
 PARTS = Symbol("parts", integer=True, positive=True)
@@ -84,7 +84,7 @@ def name_sums(equations: Iterable[Equation]) -> list[Equation | Sum]:
 def _outermost(expr: Expr) -> list[Sigma]:
     if isinstance(expr, Sigma):
         return [expr]
-    return [found for part in sorted(expr.args, key=spelled) for found in _outermost(part)] if expr.has(Sigma) else []
+    return [found for part in sorted(expr.args, key=as_text) for found in _outermost(part)] if expr.has(Sigma) else []
 
 
 def _factored(total: Sigma) -> tuple[Expr, Expr]:
