@@ -34,9 +34,8 @@ from .gpu_contenders import (
 )
 from .measure import TOLERANCE, DisagreementError, Plan
 from .problem import Size, make_problem, parse_sizes, relative_error
-from .report import write_json
+from .report import result_file, write_json
 
-RESULTS = Path(__file__).parent / "results"
 PIPE_WIDTH = 140  # a pipe has no width of its own, and rich's guess of 80 columns would cut the table
 SIZES = (Size(1024, 16, 768, 768), Size(100, 64, 512, 512), Size(50, 128, 1024, 1024), Size(150, 16, 256, 256))
 PASSES = ("forward", "forward_backward")
@@ -273,11 +272,6 @@ def _cells(m: Measurement) -> list[str]:
     ]
 
 
-def result_file(name: str) -> Path:
-    """Where the results of a device of this name go."""
-    return RESULTS / f"gpu-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
-
-
 app = typer.Typer(add_completion=False)
 errors = Console(stderr=True)
 
@@ -326,7 +320,7 @@ def main(
     except DisagreementError as error:
         errors.print(str(error), style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    write_json(json or result_file(name), document(outcome, device, host))
+    write_json(json or result_file("gpu", name), document(outcome, device, host))
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH

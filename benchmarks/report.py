@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from .measure import Measurement
 from .problem import Size
 
 Outcome = Mapping[Size, Sequence[Measurement]]
+RESULTS = Path(__file__).parent / "results"
 
 
 def table(outcome: Outcome, environment: Environment) -> Table:
@@ -72,6 +74,12 @@ def document(outcome: Outcome, environment: Environment, module: str, skipped: S
             for size, measurements in outcome.items()
         ],
     }
+
+
+def result_file(benchmark: str, device: str | None = None) -> Path:
+    """Where the results of a benchmark go, those on a device of this name beside those on the CPU."""
+    parts = (benchmark,) if device is None else (benchmark, re.sub("[^a-z0-9]+", "-", device.lower()).strip("-"))
+    return RESULTS / f"{'-'.join(parts)}.json"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

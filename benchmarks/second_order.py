@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,14 @@ from rich.table import Table
 
 from . import environment, memory
 from .contenders import DEFAULT_MODULE, Generated, Torch, torch_installed
+from .gpu import SIZES as GPU_SIZES
+from .gpu import NoGpuError, find_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
-from .problem import Problem, Results, Size, make_problem, parse_sizes, relative_error
-from .report import write_json
+from .problem import Array, Problem, Results, Size, make_problem, parse_sizes, relative_error
+from .report import result_file, write_json
 from .worker import Kind, Worker
 
-RESULTS = Path(__file__).parent / "results" / "second_order.json"
+CPU, CUDA_MODULE = "cpu", "generated.lstm_cuda"
 SIZES = (Size(50, 64, 256, 256), Size(35, 20, 650, 650), Size(100, 32, 512, 512))
 PIPE_WIDTH = 120
 # Second derivatives of single precision: a few digits fewer than the gradients'.
@@ -32,13 +35,15 @@ errors = Console(stderr=True)
 app = typer.Typer(add_completion=False)
 
 
-def directions(problem: Problem) -> dict[str, Any]:
-    """Tangents of all inputs: the inputs of another problem of the same size."""
-    other = make_problem(problem.size, problem.x.dtype, seed=1)
-    return {f"{name}_dot": getattr(other, name) for name in ("x", "h0", "c0", "W_x", "W_h", "b")}
+class Gradient(Generated):
+    """Forward and backward, with tangents of all inputs at hand: the inputs of another problem of the same size."""
+
+    def allocate(self) -> None:
+        other = make_problem(self.problem.size, self.problem.x.dtype, seed=1)
+        self.directions = {f"{name}_dot": getattr(other, name) for name in ("x", "h0", "c0", "W_x", "W_h", "b")}
 
 
-class Forward(Generated):
+class Forward(Gradient):
     """The forward pass alone."""
 
     def run(self) -> Any:
@@ -50,20 +55,14 @@ class Forward(Generated):
 
 
 class Tangents(Forward):
-    """The tangents of the results along tangents of all inputs."""
-
-    def allocate(self) -> None:
-        self.directions = directions(self.problem)
+    """The tangents of the results along the tangents of the inputs."""
 
     def run(self) -> Any:
         return self.module.jvp(*self.problem.inputs, **self.directions)
 
 
-class GradientAndHessian(Generated):
-    """Forward, backward, and the Hessian times tangents of all inputs."""
-
-    def allocate(self) -> None:
-        self.directions = directions(self.problem)
+class GradientAndHessian(Gradient):
+    """Forward, backward, and the Hessian times the tangents."""
 
     def run(self) -> Any:
         h, c, cache = self.module.forward(*self.problem.inputs)
@@ -71,12 +70,42 @@ class GradientAndHessian(Generated):
         return h, c, self.module.hvp(self.problem.dh, self.problem.dc, cache, **self.directions)
 
 
-class TorchDouble(Torch):
-    """PyTorch's nn.LSTM, its gradient, and the gradient of that times the tangents."""
+class OnGpu:
+    """One of these by the CUDA module: its arrays are there before, and the device is waited for."""
 
-    def __init__(self, problem: Problem, module: str) -> None:
+    def __init__(self, problem: Problem, module: str, kind: Callable[[Problem, str], Gradient]) -> None:
+        self.contender = kind(problem, module)
+        self.driver = self.contender.module._driver()
+        self.contender.problem = replace(
+            problem, **{one.name: self._on_gpu(getattr(problem, one.name)) for one in fields(problem)}
+        )
+
+    def _on_gpu(self, array: Array) -> Any:
+        from pycuda import gpuarray
+
+        return gpuarray.to_gpu(array)
+
+    def allocate(self) -> None:
+        self.contender.allocate()
+        self.contender.directions = {name: self._on_gpu(one) for name, one in self.contender.directions.items()}
+
+    def run(self) -> Any:
+        raw = self.contender.run()
+        self.driver.Context.synchronize()
+        return raw
+
+    def results(self, raw: Any) -> Results | None:
+        found: Any = self.contender.results(raw)
+        return None if found is None else Results(*(one.get() for one in found))
+
+
+class TorchDouble(Torch):
+    """PyTorch's nn.LSTM, its gradient, and the gradient of that times the tangents, which cuDNN's has not."""
+
+    def __init__(self, problem: Problem, module: str, device: str = CPU) -> None:
         self.problem = problem
-        super().__init__(problem, module)
+        super().__init__(problem, module, device)
+        self.torch.backends.cudnn.enabled = False
 
     def allocate(self) -> None:
         """Tangents in PyTorch's layouts: those of another problem loaded for a moment."""
@@ -90,16 +119,20 @@ class TorchDouble(Torch):
         h, c = self.forward()
         inputs = [self.x, self.h0, self.c0, *self.lstm.parameters()]
         gradients = self.torch.autograd.grad([h, c], inputs, self.cotangents, create_graph=True)
-        return h, c, self.torch.autograd.grad(gradients, inputs, self.tangents)
+        second = self.torch.autograd.grad(gradients, inputs, self.tangents)
+        if self.device != CPU:
+            self.torch.cuda.synchronize()
+        return h, c, second
 
 
 FORWARD, GRADIENT, JVP, HESSIAN, TORCH = "forward", "gradient", "jvp", "gradient + hvp", "PyTorch, twice"
-CONTENDERS: dict[str, Kind] = {
-    FORWARD: Forward,
-    GRADIENT: Generated,
-    JVP: Tangents,
-    HESSIAN: GradientAndHessian,
-    TORCH: TorchDouble,
+OURS = {FORWARD: Forward, GRADIENT: Gradient, JVP: Tangents, HESSIAN: GradientAndHessian}
+CONTENDERS: dict[str, dict[str, Kind]] = {
+    CPU: {**OURS, TORCH: TorchDouble},
+    "cuda": {
+        **{name: partial(OnGpu, kind=kind) for name, kind in OURS.items()},
+        TORCH: partial(TorchDouble, device="cuda"),
+    },
 }
 
 
@@ -123,9 +156,9 @@ class Outcome:
     difference: float | None
 
 
-def measure(size: Size, names: Sequence[str], module: str, plan: Plan, advance: Callable[[], None]) -> Outcome:
+def measure(size: Size, kinds: Mapping[str, Kind], module: str, plan: Plan, advance: Callable[[], None]) -> Outcome:
     with ExitStack() as stack:
-        workers = [stack.enter_context(closing(Worker(name, size, module, CONTENDERS))) for name in names]
+        workers = [stack.enter_context(closing(Worker(name, size, module, kinds))) for name in kinds]
         first = {worker.name: worker.first for worker in workers}
         difference = _difference(first[HESSIAN].results, first[TORCH].results) if TORCH in first else None
         rounds = [one_round(workers, plan, number, advance) for number in range(plan.rounds)]
@@ -135,8 +168,9 @@ def measure(size: Size, names: Sequence[str], module: str, plan: Plan, advance: 
         return statistics.median(turns[one] / turns[other] for turns in medians)
 
     return Outcome(
-        seconds={name: statistics.median(turns[name] for turns in medians) for name in names},
-        extra_bytes={name: run.peak_bytes for name, run in first.items()},
+        seconds={name: statistics.median(turns[name] for turns in medians) for name in kinds},
+        # What a process takes of the CPU's memory, where nothing is if a GPU computes.
+        extra_bytes={} if module == CUDA_MODULE else {name: run.peak_bytes for name, run in first.items()},
         jvp_over_forward=ratio(JVP, FORWARD),
         hessian_over_gradient=ratio(HESSIAN, GRADIENT),
         torch_over_hessian=ratio(TORCH, HESSIAN) if TORCH in first else None,
@@ -163,16 +197,9 @@ COLUMNS = (
 )
 
 
-def table(outcomes: Mapping[Size, Outcome]) -> Table:
-    result = Table(title="LSTM, second order, float32, CPU")
-    for column in (
-        "T x N x D x H",
-        "jvp / forward",
-        "(gradient + hvp) / gradient",
-        "PyTorch / (gradient + hvp)",
-        "MiB, ours",
-        "MiB, PyTorch",
-    ):
+def table(outcomes: Mapping[Size, Outcome], device: str) -> Table:
+    result = Table(title=f"LSTM, second order, float32, {device}")
+    for column in COLUMNS:
         result.add_column(column, justify="right", no_wrap=column.startswith("T"))
     for size, one in outcomes.items():
         mebibytes = [one.extra_bytes.get(name) for name in (HESSIAN, TORCH)]
@@ -189,30 +216,41 @@ def table(outcomes: Mapping[Size, Outcome]) -> Table:
 @app.command()
 def main(
     sizes: Annotated[list[str] | None, typer.Option(metavar="TxNxDxH", help="Sizes; three by default.")] = None,
-    json: Annotated[Path, typer.Option(help="Where to write the measurements.", show_default=False)] = RESULTS,
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write; results/second_order[-<device>].json by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="PyTorch's name for it.")] = CPU,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds; the ratios then wobble.")] = False,
 ) -> None:
     """Time jvp beside forward, and gradient + hvp beside the gradient and beside PyTorch's double backward."""
     try:
-        chosen = parse_sizes(sizes or [], SIZES)
+        chosen = parse_sizes(sizes or [], SIZES if device == CPU else GPU_SIZES)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
-    names = [name for name in CONTENDERS if name != TORCH or torch_installed()]
+    try:
+        gpu = None if device == CPU else find_gpu()
+    except NoGpuError as error:
+        errors.print(str(error), style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    kinds = {name: kind for name, kind in CONTENDERS[device].items() if name != TORCH or torch_installed()}
     plan = QUICK if quick else THOROUGH
     description = environment.describe()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     outcomes = {}
     with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=len(chosen) * len(names) * plan.rounds)
+        task = progress.add_task("", total=len(chosen) * len(kinds) * plan.rounds)
         for size in chosen:
             progress.update(task, description=str(size))
-            outcomes[size] = measure(size, names, DEFAULT_MODULE, plan, lambda: progress.advance(task))
+            outcomes[size] = measure(
+                size, kinds, DEFAULT_MODULE if gpu is None else CUDA_MODULE, plan, lambda: progress.advance(task)
+            )
     write_json(
-        json,
+        json or result_file("second_order", gpu),
         {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "ratios": "median over rounds of the ratio of the medians within a round",
             "memory": memory.METHOD,
+            "device": gpu,
             "environment": asdict(description),
             "sizes": [{**asdict(size), **asdict(outcome)} for size, outcome in outcomes.items()],
         },
@@ -220,7 +258,7 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    console.print(table(outcomes))
+    console.print(table(outcomes, gpu or "CPU"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 `python -m benchmarks.training` times a step of the character model of `examples/`, forward, backward and Adam, with our
 LSTM, with nn.LSTM, and with the equations written step by step in PyTorch, as they are and under torch.compile; and a
 step with a gradient penalty, whose loss contains a gradient, with ours and with nn.LSTM. All start from the same
-weights, and their first losses must agree.
+weights, and their first losses must agree. `--device cuda` does so on a GPU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,12 +24,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import environment, loop
+from .gpu import NoGpuError, find_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
 from .problem import Array, Problem, Size, parse_sizes
-from .report import write_json
+from .report import result_file, write_json
 from .worker import Kind, Worker, WorkerError
 
-RESULTS = Path(__file__).parent / "results" / "training.json"
+CPU = "cpu"
 SIZES = (Size(50, 16, 32, 64), Size(50, 64, 256, 256), Size(35, 20, 650, 650))
 # Three steps of Adam in single precision: its first ones divide gradients by themselves, small ones too.
 TOLERANCE = 1e-3
@@ -40,21 +42,22 @@ app = typer.Typer(add_completion=False)
 class Training:
     """A step of training the character model."""
 
-    def __init__(self, problem: Problem, module: str) -> None:
+    def __init__(self, problem: Problem, module: str, device: str = CPU) -> None:
         import torch
 
         del module
         self.torch: Any = torch
         torch.manual_seed(0)
-        self.size = problem.size
+        self.size, self.device = problem.size, device
         self.start()
+        self.model.to(device)
         self.optimizer = torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=1e-3)
 
     def start(self) -> None:
         """Make the model and its data."""
         from examples.character_model import ALPHABET, CharacterModel
 
-        characters = self.torch.randint(len(ALPHABET), (self.size.T + 1, self.size.N))
+        characters = self.torch.randint(len(ALPHABET), (self.size.T + 1, self.size.N)).to(self.device)
         self.given, self.due = characters[:-1], characters[1:].flatten()
         self.model: Any = CharacterModel(self.recurrent(), self.torch.float32)
 
@@ -69,7 +72,7 @@ class Training:
         """Nothing is kept."""
 
     def run(self) -> float:
-        """One step."""
+        """One step; a GPU is waited for, when the loss is read."""
         loss = self.loss()
         self.optimizer.zero_grad()
         loss.backward()
@@ -88,7 +91,7 @@ class Penalty(Training):
         from examples.gradient_penalty import Critic, penalty
 
         self.penalty = penalty
-        self.x = self.torch.randn(self.size.T, self.size.N, self.size.D)
+        self.x = self.torch.randn(self.size.T, self.size.N, self.size.D).to(self.device)
         self.model = Critic(self.recurrent(), self.torch.float32)
 
     def loss(self) -> Any:
@@ -122,7 +125,11 @@ class PenaltyWithOurs(Penalty, WithOurs):
 
 
 class PenaltyWithTorch(Penalty, WithTorch):
-    """nn.LSTM is, on the CPU; cuDNN's refuses."""
+    """nn.LSTM is too, where it is not cuDNN's."""
+
+    def start(self) -> None:
+        self.torch.backends.cudnn.enabled = False
+        super().start()
 
 
 OURS, TORCH, LOOP, COMPILED = "ours", "nn.LSTM", "loop", "loop, compiled"
@@ -183,8 +190,8 @@ def _difference(name: str, losses: Array, due: Array) -> float:
     return found
 
 
-def table(outcomes: Mapping[Size, Mapping[str, Outcome]]) -> Table:
-    result = Table(title="A step of training, LSTM, float32, CPU")
+def table(outcomes: Mapping[Size, Mapping[str, Outcome]], device: str) -> Table:
+    result = Table(title=f"A step of training, LSTM, float32, {device}")
     columns = ("ms, ours", "speed / nn.LSTM", "speed / loop", "speed / loop, compiled")
     for column in ("T x N x D x H", "task", *columns):
         result.add_column(column, justify="right", no_wrap=True)
@@ -200,7 +207,10 @@ def table(outcomes: Mapping[Size, Mapping[str, Outcome]]) -> Table:
 @app.command()
 def main(
     sizes: Annotated[list[str] | None, typer.Option(metavar="TxNxDxH", help="Sizes; three by default.")] = None,
-    json: Annotated[Path, typer.Option(help="Where to write the measurements.", show_default=False)] = RESULTS,
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write; results/training[-<device>].json by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="PyTorch's name for it.")] = CPU,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds; the ratios then wobble.")] = False,
     compiled: Annotated[bool, typer.Option(help="Compile the loop too, which takes minutes.")] = True,
 ) -> None:
@@ -210,10 +220,15 @@ def main(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
     tasks = {
-        task: {name: kind for name, kind in kinds.items() if compiled or name != COMPILED}
+        task: {name: partial(kind, device=device) for name, kind in kinds.items() if compiled or name != COMPILED}
         for task, kinds in TASKS.items()
     }
     plan = QUICK if quick else THOROUGH
+    try:
+        gpu = None if device == CPU else find_gpu()
+    except NoGpuError as error:
+        errors.print(str(error), style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
     description = environment.describe()
     outcomes: dict[Size, dict[str, Outcome]] = {}
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -225,10 +240,11 @@ def main(
                 progress.update(row, description=f"{size} {task}")
                 outcomes[size][task] = measure(size, kinds, plan, lambda: progress.advance(row))
     write_json(
-        json,
+        json or result_file("training", gpu),
         {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "ratios": "median over rounds of the ratio of the medians within a round",
+            "device": gpu,
             "environment": asdict(description),
             "sizes": [
                 {**asdict(size), "tasks": {task: asdict(one) for task, one in found.items()}}
@@ -239,7 +255,7 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = 120
-    console.print(table(outcomes))
+    console.print(table(outcomes, gpu or "CPU"))
     for size, found in outcomes.items():
         for name, reason in (item for one in found.values() for item in one.failed.items()):
             errors.print(f"{size}: no {name}: {reason}", markup=False)

@@ -220,7 +220,7 @@ def test_the_file_and_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_files_name() -> None:
     """Broken if a device's name makes a path that some system cannot have."""
-    assert gpu.result_file("NVIDIA H100 80GB HBM3 / x").name == "gpu-nvidia-h100-80gb-hbm3-x.json"
+    assert gpu.result_file("gpu", "NVIDIA H100 80GB HBM3 / x").name == "gpu-nvidia-h100-80gb-hbm3-x.json"
 
 
 @pytest.mark.skipif(not on_cpu(), reason="there is a GPU")
