@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -141,18 +142,21 @@ class Cuda(Engine):
 
     def follow(self, stream: Any, like: Tensor) -> None:
         """Let a stream of PyCUDA's wait for what is in PyTorch's current one."""
-        self._stream(stream, like).wait_stream(torch.cuda.current_stream(like.device))
+        _known(stream.handle, like.device).wait_stream(torch.cuda.current_stream(like.device))
 
     def lead(self, stream: Any, like: Tensor) -> None:
         """Let PyTorch's current stream wait for what is in one of PyCUDA's."""
-        torch.cuda.current_stream(like.device).wait_stream(self._stream(stream, like))
+        torch.cuda.current_stream(like.device).wait_stream(_known(stream.handle, like.device))
 
     def memory(self, size: int, like: Tensor) -> Tensor:
         """So many bytes, of the current stream."""
         return torch.empty(size, dtype=torch.uint8, device=like.device)
 
-    def _stream(self, stream: Any, like: Tensor) -> Any:
-        return torch.cuda.ExternalStream(stream.handle, device=like.device)
+
+@cache
+def _known(handle: int, device: torch.device) -> Any:
+    """A stream of PyCUDA's, which is never destroyed, as PyTorch's."""
+    return torch.cuda.ExternalStream(handle, device=device)
 
 
 @contextmanager
