@@ -230,7 +230,7 @@ def main(
     try:
         gpu = None if device == CPU else find_gpu()
     except NoGpuError as error:
-        errors.print(str(error), style="bold red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     kinds = {name: kind for name, kind in CONTENDERS[device].items() if name != TORCH or torch_installed()}
     plan = QUICK if quick else THOROUGH

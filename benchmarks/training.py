@@ -227,7 +227,7 @@ def main(
     try:
         gpu = None if device == CPU else find_gpu()
     except NoGpuError as error:
-        errors.print(str(error), style="bold red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     description = environment.describe()
     outcomes: dict[Size, dict[str, Outcome]] = {}

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import gpu, gpu_contenders, stepwise
+from benchmarks import gpu, gpu_contenders, second_order, stepwise
+from benchmarks.contenders import DEFAULT_MODULE
 from benchmarks.gpu_contenders import CUDNN, CUDNN_TF32, GENERATED, LAUNCHES, OWN_PRODUCTS, TORCH_PRODUCTS
 from benchmarks.measure import DisagreementError, Plan
 from benchmarks.problem import Size, make_problem, relative_error
@@ -224,19 +225,35 @@ def test_the_files_name() -> None:
 
 
 @pytest.mark.skipif(not on_cpu(), reason="there is a GPU")
-def test_the_cpu_driver_is_not_measured() -> None:
+@pytest.mark.parametrize(("app", "options"), [(gpu.app, []), (second_order.app, ["--device", "cuda"])])
+def test_the_cpu_driver_is_not_measured(app: Any, options: list[str]) -> None:
     """Broken if times of the CPU driver can be taken for a GPU's."""
-    done = CliRunner().invoke(gpu.app, ["--quick"])
+    done = CliRunner().invoke(app, ["--quick", *options])
     assert done.exit_code == 2
     assert "No GPU to measure: this device is the CPU driver" in done.output
 
 
-def test_without_a_gpu() -> None:
+@pytest.mark.parametrize("options", [["gpu"], ["second_order", "--device", "cuda"]])
+def test_without_a_gpu(options: list[str]) -> None:
     """Broken if a machine without a GPU, or without a driver, gets a traceback, or another exit code than 2."""
+    benchmark, *rest = options
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "benchmarks.gpu"]
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", *rest]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("No GPU to measure: this module needs")
     assert done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+@pytest.mark.parametrize("name", second_order.OURS)
+def test_second_order_on_the_device_is_the_same(name: str) -> None:
+    """Broken if what is timed on a GPU is something else than on the CPU."""
+    found: list[Any] = []
+    for device, module in (("cuda", second_order.CUDA_MODULE), (second_order.CPU, DEFAULT_MODULE)):
+        contender = second_order.CONTENDERS[device][name](make_problem(TINY), module)
+        contender.allocate()
+        found.append(contender.results(contender.run()))
+    results, due = found
+    assert (results is None) == (due is None) == (name in (second_order.FORWARD, second_order.JVP))
+    assert results is None or relative_error(results, due) < 1e-5

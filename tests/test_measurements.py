@@ -67,6 +67,14 @@ def test_second_order() -> None:
     assert table("### Second order") == due
 
 
+def test_second_order_on_a_gpu() -> None:
+    due = {
+        size: [f"{one[name]:.2f}" for name in ("jvp_over_forward", "hessian_over_gradient", "torch_over_hessian")]
+        for size, one in results("second_order-nvidia-h200.json").items()
+    }
+    assert table("### Second order on a GPU") == due
+
+
 def test_training() -> None:
     due = {}
     for size, one in results("training.json").items():
