@@ -834,7 +834,6 @@ def _tangents(
     n_sum_dot_chunk = np.empty((chunk, N, H), dtype)
     tmp_rows_chunk = np.empty((chunk, N, 2 * H), dtype)
     tmp_rows_2_chunk = np.empty((chunk, N, H), dtype)
-    tmp_rows_3_chunk = np.empty((chunk, N, H), dtype)
     tmp = np.empty((N, 2 * H), dtype)
     tmp_2 = np.empty((N, H), dtype)
     tmp_3 = np.empty((N, H), dtype)
@@ -847,13 +846,12 @@ def _tangents(
         n_sum_dot = n_sum_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
-        tmp_rows_3 = tmp_rows_3_chunk[:count]
         # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
         # other step
-        copyto(a_dot, 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_h_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(a_dot))
         if W_x_dot is not None:
             matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
@@ -864,11 +862,11 @@ def _tangents(
             add(a_dot, tmp_rows, out=a_dot)
         # n_sum_dot = x · U_x_dot + (r_dot ⊙ h_prev) · U_h + (r ⊙ h_prev) · U_h_dot + x_dot · U_x +
         # (h_prev_dot ⊙ r) · U_h + e_dot, what waits for no other step
-        copyto(n_sum_dot, 0)
-        if U_h_dot is not None:
-            multiply(tape.gates[:, 0][steps], tape.h[:-1][steps], out=tmp_rows_3)
-            matmul(_rows(tmp_rows_3), U_h_dot, out=_rows(tmp_rows_2))
-            add(n_sum_dot, tmp_rows_2, out=n_sum_dot)
+        if U_h_dot is None:
+            copyto(n_sum_dot, 0)
+        else:
+            multiply(tape.gates[:, 0][steps], tape.h[:-1][steps], out=tmp_rows_2)
+            matmul(_rows(tmp_rows_2), U_h_dot, out=_rows(n_sum_dot))
         if U_x_dot is not None:
             matmul(_rows(x[steps]), U_x_dot, out=_rows(tmp_rows_2))
             add(n_sum_dot, tmp_rows_2, out=n_sum_dot)

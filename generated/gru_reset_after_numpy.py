@@ -809,20 +809,20 @@ def _tangents(
         a_dot = a_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         # a_dot = x · W_x_dot + x_dot · W_x + b_x_dot
-        copyto(a_dot, 0)
-        if W_x_dot is not None:
-            matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_x_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(x[steps]), W_x_dot, out=_rows(a_dot))
         if b_x_dot is not None:
             add(a_dot, b_x_dot, out=a_dot)
         if x_dot is not None:
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
         # q_dot = h_prev · W_h_dot + h_prev_dot · W_h + b_h_dot, what waits for no other step
-        copyto(moved.q_dot[steps], 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(moved.q_dot[steps], tmp_rows, out=moved.q_dot[steps])
+        if W_h_dot is None:
+            copyto(moved.q_dot[steps], 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(moved.q_dot[steps]))
         if b_h_dot is not None:
             add(moved.q_dot[steps], b_h_dot, out=moved.q_dot[steps])
         for (

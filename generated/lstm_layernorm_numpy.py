@@ -1319,10 +1319,10 @@ def _tangents(
         tmp_rows_2 = tmp_rows_2_chunk[:count]
         tmp_rows_3 = tmp_rows_3_chunk[:count]
         # p_dot = x · W_x_dot + x_dot · W_x
-        copyto(p_dot, 0)
-        if W_x_dot is not None:
-            matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
-            add(p_dot, tmp_rows, out=p_dot)
+        if W_x_dot is None:
+            copyto(p_dot, 0)
+        else:
+            matmul(_rows(x[steps]), W_x_dot, out=_rows(p_dot))
         if x_dot is not None:
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(p_dot, tmp_rows, out=p_dot)
@@ -1354,15 +1354,16 @@ def _tangents(
         multiply(tmp_rows_2[..., None], moved.p_0_dot[steps], out=tmp_rows)
         add(moved.p_1_dot[steps], tmp_rows, out=moved.p_1_dot[steps])
         # q_dot = h_prev · W_h_dot + h_prev_dot · W_h, what waits for no other step
-        copyto(q_dot, 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(q_dot, tmp_rows, out=q_dot)
+        if W_h_dot is None:
+            copyto(q_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(q_dot))
         # a_dot = p_1_dot ⊙ g_x + q_1_dot ⊙ g_h + b_dot + g_x_dot ⊙ p_1 + g_h_dot ⊙ q_1, what waits for no
         # other step
-        copyto(a_dot, 0)
-        if b_dot is not None:
-            add(a_dot, b_dot, out=a_dot)
+        if b_dot is None:
+            copyto(a_dot, 0)
+        else:
+            copyto(a_dot, b_dot)
         if g_h_dot is not None:
             multiply(g_h_dot, tape.q_1[steps], out=tmp_rows)
             add(a_dot, tmp_rows, out=a_dot)
@@ -1371,12 +1372,12 @@ def _tangents(
             add(a_dot, tmp_rows, out=a_dot)
         # tanh_h_dot = c_1_dot ⊙ g_c ⊙ (1 − tanh_h²) + g_c_dot ⊙ c_1 ⊙ (1 − tanh_h²) + b_c_dot ⊙ (1 −
         # tanh_h²), what waits for no other step
-        copyto(moved.tanh_h_dot[steps], 0)
-        if b_c_dot is not None:
-            multiply(tape.tanh_h[steps], tape.tanh_h[steps], out=tmp_rows_3)
-            subtract(1, tmp_rows_3, out=tmp_rows_3)
-            multiply(tmp_rows_3, b_c_dot, out=tmp_rows_3)
-            add(moved.tanh_h_dot[steps], tmp_rows_3, out=moved.tanh_h_dot[steps])
+        if b_c_dot is None:
+            copyto(moved.tanh_h_dot[steps], 0)
+        else:
+            multiply(tape.tanh_h[steps], tape.tanh_h[steps], out=moved.tanh_h_dot[steps])
+            subtract(1, moved.tanh_h_dot[steps], out=moved.tanh_h_dot[steps])
+            multiply(moved.tanh_h_dot[steps], b_c_dot, out=moved.tanh_h_dot[steps])
         if g_c_dot is not None:
             multiply(tape.tanh_h[steps], tape.tanh_h[steps], out=tmp_rows_3)
             subtract(1, tmp_rows_3, out=tmp_rows_3)

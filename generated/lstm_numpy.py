@@ -816,10 +816,10 @@ def _tangents(
         tmp_rows = tmp_rows_chunk[:count]
         # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
         # other step
-        copyto(a_dot, 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_h_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(a_dot))
         if W_x_dot is not None:
             matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)

@@ -970,7 +970,6 @@ def _tangents(
     chunk = max(1, min(T, _SWEEP // max(1, N * 4 * H)))
     a_dot_chunk = np.empty((chunk, N, 4 * H), dtype)
     tmp_rows_chunk = np.empty((chunk, N, 4 * H), dtype)
-    tmp_rows_2_chunk = np.empty((chunk, N, H), dtype)
     tmp = np.empty((N, 4 * H), dtype)
     tmp_2 = np.empty((N, H), dtype)
     tmp_3 = np.empty((N, H), dtype)
@@ -982,13 +981,12 @@ def _tangents(
         count = steps.stop - steps.start
         a_dot = a_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
-        tmp_rows_2 = tmp_rows_2_chunk[:count]
         # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
         # other step
-        copyto(a_dot, 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_h_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(a_dot))
         if W_x_dot is not None:
             matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
@@ -999,31 +997,31 @@ def _tangents(
             add(a_dot, tmp_rows, out=a_dot)
         # i_dot = p_i_dot ⊙ i ⊙ c_prev ⊙ (1 − i) + (c_prev_dot ⊙ i ⊙ p_i + a_dot_i ⊙ i) ⊙ (1 − i), what waits
         # for no other step
-        copyto(moved.i_dot[steps], 0)
-        if p_i_dot is not None:
-            subtract(1, tape.i[steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, p_i_dot, out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.i[steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.c[:-1][steps], out=tmp_rows_2)
-            add(moved.i_dot[steps], tmp_rows_2, out=moved.i_dot[steps])
+        if p_i_dot is None:
+            copyto(moved.i_dot[steps], 0)
+        else:
+            subtract(1, tape.i[steps], out=moved.i_dot[steps])
+            multiply(moved.i_dot[steps], p_i_dot, out=moved.i_dot[steps])
+            multiply(moved.i_dot[steps], tape.i[steps], out=moved.i_dot[steps])
+            multiply(moved.i_dot[steps], tape.c[:-1][steps], out=moved.i_dot[steps])
         # f_dot = p_f_dot ⊙ f ⊙ c_prev ⊙ (1 − f) + (c_prev_dot ⊙ f ⊙ p_f + a_dot_f ⊙ f) ⊙ (1 − f), what waits
         # for no other step
-        copyto(moved.f_dot[steps], 0)
-        if p_f_dot is not None:
-            subtract(1, tape.f[steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, p_f_dot, out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.f[steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.c[:-1][steps], out=tmp_rows_2)
-            add(moved.f_dot[steps], tmp_rows_2, out=moved.f_dot[steps])
+        if p_f_dot is None:
+            copyto(moved.f_dot[steps], 0)
+        else:
+            subtract(1, tape.f[steps], out=moved.f_dot[steps])
+            multiply(moved.f_dot[steps], p_f_dot, out=moved.f_dot[steps])
+            multiply(moved.f_dot[steps], tape.f[steps], out=moved.f_dot[steps])
+            multiply(moved.f_dot[steps], tape.c[:-1][steps], out=moved.f_dot[steps])
         # o_dot = (c_dot ⊙ o ⊙ p_o + a_dot_o ⊙ o) ⊙ (1 − o) + p_o_dot ⊙ c ⊙ o ⊙ (1 − o), what waits for no
         # other step
-        copyto(moved.o_dot[steps], 0)
-        if p_o_dot is not None:
-            subtract(1, tape.o[steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, p_o_dot, out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.c[1:][steps], out=tmp_rows_2)
-            multiply(tmp_rows_2, tape.o[steps], out=tmp_rows_2)
-            add(moved.o_dot[steps], tmp_rows_2, out=moved.o_dot[steps])
+        if p_o_dot is None:
+            copyto(moved.o_dot[steps], 0)
+        else:
+            subtract(1, tape.o[steps], out=moved.o_dot[steps])
+            multiply(moved.o_dot[steps], p_o_dot, out=moved.o_dot[steps])
+            multiply(moved.o_dot[steps], tape.c[1:][steps], out=moved.o_dot[steps])
+            multiply(moved.o_dot[steps], tape.o[steps], out=moved.o_dot[steps])
         for (
             a_dot,
             h_prev_dot,

@@ -847,8 +847,7 @@ def _tangents(
     chunk = max(1, min(T, _SWEEP // max(1, N * 4 * H)))
     a_dot_chunk = np.empty((chunk, N, 4 * H), dtype)
     tmp_rows_chunk = np.empty((chunk, N, 4 * H), dtype)
-    tmp_rows_2_chunk = np.empty((chunk, N, P), dtype)
-    tmp_rows_3_chunk = np.empty((chunk, N, H), dtype)
+    tmp_rows_2_chunk = np.empty((chunk, N, H), dtype)
     tmp = np.empty((N, 4 * H), dtype)
     tmp_2 = np.empty((N, H), dtype)
     tmp_3 = np.empty((N, P), dtype)
@@ -861,13 +860,12 @@ def _tangents(
         a_dot = a_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
-        tmp_rows_3 = tmp_rows_3_chunk[:count]
         # a_dot = x · W_x_dot + h_prev · W_h_dot + x_dot · W_x + h_prev_dot · W_h + b_dot, what waits for no
         # other step
-        copyto(a_dot, 0)
-        if W_h_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_h_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), W_h_dot, out=_rows(a_dot))
         if W_x_dot is not None:
             matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
@@ -878,11 +876,11 @@ def _tangents(
             add(a_dot, tmp_rows, out=a_dot)
         # h_dot = (tanh_c_dot ⊙ o) · W_p + (o_dot ⊙ tanh_c) · W_p + (o ⊙ tanh_c) · W_p_dot, what waits for no
         # other step
-        copyto(moved.h_dot[1:][steps], 0)
-        if W_p_dot is not None:
-            multiply(tape.gates[:, 3][steps], tape.tanh_c[steps], out=tmp_rows_3)
-            matmul(_rows(tmp_rows_3), W_p_dot, out=_rows(tmp_rows_2))
-            add(moved.h_dot[1:][steps], tmp_rows_2, out=moved.h_dot[1:][steps])
+        if W_p_dot is None:
+            copyto(moved.h_dot[1:][steps], 0)
+        else:
+            multiply(tape.gates[:, 3][steps], tape.tanh_c[steps], out=tmp_rows_2)
+            matmul(_rows(tmp_rows_2), W_p_dot, out=_rows(moved.h_dot[1:][steps]))
         for (
             a_dot,
             h_prev_dot,

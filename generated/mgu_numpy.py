@@ -741,7 +741,6 @@ def _tangents(
     n_sum_dot_chunk = np.empty((chunk, N, H), dtype)
     tmp_rows_chunk = np.empty((chunk, N, 2 * H), dtype)
     tmp_rows_2_chunk = np.empty((chunk, N, H), dtype)
-    tmp_rows_3_chunk = np.empty((chunk, N, H), dtype)
     tmp = np.empty((N, H), dtype)
     tmp_2 = np.empty((N, H), dtype)
     moved.h_dot[0] = 0 if h0_dot is None else h0_dot
@@ -754,29 +753,28 @@ def _tangents(
         n_sum_dot = n_sum_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
-        tmp_rows_3 = tmp_rows_3_chunk[:count]
         # a_dot = x · W_x_dot + x_dot · W_x + b_dot
-        copyto(a_dot, 0)
-        if W_x_dot is not None:
-            matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
-            add(a_dot, tmp_rows, out=a_dot)
+        if W_x_dot is None:
+            copyto(a_dot, 0)
+        else:
+            matmul(_rows(x[steps]), W_x_dot, out=_rows(a_dot))
         if b_dot is not None:
             add(a_dot, b_dot, out=a_dot)
         if x_dot is not None:
             matmul(_rows(x_dot[steps]), W_x, out=_rows(tmp_rows))
             add(a_dot, tmp_rows, out=a_dot)
         # f_sum_dot = h_prev · U_f_dot + h_prev_dot · U_f + a_dot_f, what waits for no other step
-        copyto(f_sum_dot, 0)
-        if U_f_dot is not None:
-            matmul(_rows(tape.h[:-1][steps]), U_f_dot, out=_rows(tmp_rows_2))
-            add(f_sum_dot, tmp_rows_2, out=f_sum_dot)
+        if U_f_dot is None:
+            copyto(f_sum_dot, 0)
+        else:
+            matmul(_rows(tape.h[:-1][steps]), U_f_dot, out=_rows(f_sum_dot))
         # n_sum_dot = (f_dot ⊙ h_prev) · U_n + (f ⊙ h_prev) · U_n_dot + (h_prev_dot ⊙ f) · U_n + a_dot_n, what
         # waits for no other step
-        copyto(n_sum_dot, 0)
-        if U_n_dot is not None:
-            multiply(tape.f[steps], tape.h[:-1][steps], out=tmp_rows_3)
-            matmul(_rows(tmp_rows_3), U_n_dot, out=_rows(tmp_rows_2))
-            add(n_sum_dot, tmp_rows_2, out=n_sum_dot)
+        if U_n_dot is None:
+            copyto(n_sum_dot, 0)
+        else:
+            multiply(tape.f[steps], tape.h[:-1][steps], out=tmp_rows_2)
+            matmul(_rows(tmp_rows_2), U_n_dot, out=_rows(n_sum_dot))
         for (
             f_sum_dot,
             h_prev_dot,

@@ -674,10 +674,10 @@ def _tangents(
         count = steps.stop - steps.start
         tmp_rows = tmp_rows_chunk[:count]
         # a_dot = x · W_x_dot + x_dot · W_x + b_dot
-        copyto(moved.a_dot[steps], 0)
-        if W_x_dot is not None:
-            matmul(_rows(x[steps]), W_x_dot, out=_rows(tmp_rows))
-            add(moved.a_dot[steps], tmp_rows, out=moved.a_dot[steps])
+        if W_x_dot is None:
+            copyto(moved.a_dot[steps], 0)
+        else:
+            matmul(_rows(x[steps]), W_x_dot, out=_rows(moved.a_dot[steps]))
         if b_dot is not None:
             add(moved.a_dot[steps], b_dot, out=moved.a_dot[steps])
         if x_dot is not None:

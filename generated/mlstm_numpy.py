@@ -1253,6 +1253,7 @@ def _tangents(
     softplus_s_sum_dot_chunk = np.empty((chunk, N), dtype)
     tmp_rows_chunk = np.empty((chunk, N, 4 * H), dtype)
     tmp_rows_2_chunk = np.empty((chunk, N), dtype)
+    tmp_rows_3_chunk = np.empty((), dtype)
     s_dot = np.empty((N), dtype)
     tmp = np.empty((N), dtype)
     tmp_2 = np.empty((N, H, H), dtype)
@@ -1272,11 +1273,12 @@ def _tangents(
         softplus_s_sum_dot = softplus_s_sum_dot_chunk[:count]
         tmp_rows = tmp_rows_chunk[:count]
         tmp_rows_2 = tmp_rows_2_chunk[:count]
+        tmp_rows_3 = tmp_rows_3_chunk
         # a_dot = x · W_dot + x_dot · W + b_dot
-        copyto(moved.a_dot[steps], 0)
-        if W_dot is not None:
-            matmul(_rows(x[steps]), W_dot, out=_rows(tmp_rows))
-            add(moved.a_dot[steps], tmp_rows, out=moved.a_dot[steps])
+        if W_dot is None:
+            copyto(moved.a_dot[steps], 0)
+        else:
+            matmul(_rows(x[steps]), W_dot, out=_rows(moved.a_dot[steps]))
         if b_dot is not None:
             add(moved.a_dot[steps], b_dot, out=moved.a_dot[steps])
         if x_dot is not None:
@@ -1289,9 +1291,10 @@ def _tangents(
         multiply(moved.o_dot[steps], moved.a_dot[..., 3 * H : 4 * H][steps], out=moved.o_dot[steps])
         multiply(moved.o_dot[steps], tape.o[steps], out=moved.o_dot[steps])
         # a_i_dot = x · w_i_dot + x_dot · w_i + b_i_dot
-        copyto(a_i_dot, 0)
-        if b_i_dot is not None:
-            add(a_i_dot, b_i_dot, out=a_i_dot)
+        if b_i_dot is None:
+            copyto(a_i_dot, 0)
+        else:
+            copyto(a_i_dot, b_i_dot)
         if w_i_dot is not None:
             matmul(_rows(x[steps]), w_i_dot, out=_rows(tmp_rows_2))
             add(a_i_dot, tmp_rows_2, out=a_i_dot)
@@ -1299,9 +1302,11 @@ def _tangents(
             matmul(_rows(x_dot[steps]), w_i, out=_rows(tmp_rows_2))
             add(a_i_dot, tmp_rows_2, out=a_i_dot)
         # s_sum_dot = −x · w_f_dot − x_dot · w_f − b_f_dot
-        copyto(moved.s_sum_dot[steps], 0)
-        if b_f_dot is not None:
-            subtract(moved.s_sum_dot[steps], b_f_dot, out=moved.s_sum_dot[steps])
+        if b_f_dot is None:
+            copyto(moved.s_sum_dot[steps], 0)
+        else:
+            negative(b_f_dot, out=tmp_rows_3)
+            copyto(moved.s_sum_dot[steps], tmp_rows_3)
         if w_f_dot is not None:
             matmul(_rows(x[steps]), w_f_dot, out=_rows(tmp_rows_2))
             subtract(moved.s_sum_dot[steps], tmp_rows_2, out=moved.s_sum_dot[steps])

@@ -264,13 +264,18 @@ class _Sweep:
         if fixed:
             form = form_of(Add(*fixed), groups, self.tangents.program)
             yield from compiler.define(_added(own, form) if begun else form, groups, target)
-        elif not begun:
-            yield f"copyto({target.name}, 0)"
+        started = begun or bool(fixed)
         for name in dict.fromkeys(sorted(missing.values(), key=str)):
             form = form_of(Add(*(t for t in terms if missing.get(t) == name)), groups, self.tangents.program)
             given = self.places.step(name) if compiler.axes.over == "step" else self.places.whole(name)
-            yield f"if {given} is not None:"
-            yield from (f"    {line}" for line in compiler.define(_added(own, form), groups, target))
+            if not started:
+                yield from (f"if {given} is None:", f"    copyto({target.name}, 0)", "else:")
+            else:
+                yield f"if {given} is not None:"
+            yield from (
+                f"    {line}" for line in compiler.define(_added(own, form) if started else form, groups, target)
+            )
+            started = True
 
     def _optional(self, term: Expr) -> str | None:
         return next((e.name for e in entries(term) if e.name in self.sweep.optional), None)
