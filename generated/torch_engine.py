@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec, module_from_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -249,9 +250,24 @@ class Engine(ABC):
 
 
 class NumPy(Engine):
-    """A cell's functions on tensors of the CPU."""
+    """A cell's functions on tensors of the CPU; the products of matrices are PyTorch's.
+
+    NumPy's have threads of their own, which for a while after a product keep the processors from PyTorch's, and the
+    reverse.
+    """
 
     kind = "numpy"
+
+    @cached_property
+    def module(self) -> Any:
+        """An instance of its own of the generated module: for all others it multiplies with NumPy."""
+        spec = find_spec(f".{self.name}_{self.kind}", self.cell.package)
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.matmul = _product
+        return module
 
     @staticmethod
     def taped(shapes: Shapes) -> dict[str, tuple[int, ...]]:
@@ -282,6 +298,12 @@ class NumPy(Engine):
     def order(self, lengths: Any, reverse: bool, T: int, like: Tensor, options: dict[str, Any]) -> Any:
         del like, options
         return self.module._Order(lengths, reverse, T)
+
+
+def _product(one: Any, other: Any, out: Any) -> Any:
+    """numpy.matmul."""
+    torch.matmul(torch.from_numpy(one), torch.from_numpy(other), out=torch.from_numpy(out))
+    return out
 
 
 def numbers(lengths: Tensor | None) -> Any:

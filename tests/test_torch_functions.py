@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from derive.cells import CELLS
-from tests.modules import SMALL, arguments, cotangents_for, module
+from tests.modules import SMALL, arguments, cotangents_for
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its functions over our modules did not run")
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
@@ -74,17 +74,32 @@ def test_lengths_and_reverse(reverse: bool) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_the_modules(name: str, dtype: Any) -> None:
-    """Broken if anything but the NumPy module computes, or a dtype is changed on the way."""
+    """Broken if anything but the NumPy module, with PyTorch's products, computes, or a dtype is changed on the way."""
     arrays = arguments(name, SMALL, dtype)
-    *due, cache = module(name).forward(*arrays)
+    own = importlib.import_module(f"generated.{name}_torch").CELL.engines["cpu"].module
+    *due, cache = own.forward(*arrays)
     cotangents = cotangents_for([*due, cache])
-    gradients = module(name).backward(*cotangents, cache)
+    gradients = own.backward(*cotangents, cache)
     args = [torch.tensor(one, requires_grad=True) for one in arrays]
     found = results(function(name)(*args))
     torch.autograd.backward(found, [torch.from_numpy(one) for one in cotangents])
     for one, other in zip([*found, *(one.grad for one in args)], [*due, *gradients], strict=True):
         assert one.detach().numpy().dtype == dtype
         assert np.array_equal(one.detach().numpy(), other)
+
+
+def test_products_are_pytorchs() -> None:
+    """Broken if NumPy's threads compute beside PyTorch's, or whoever imports the NumPy module gets PyTorch's."""
+    from generated import lstm_numpy
+    from generated.lstm_torch import CELL
+
+    args = tensors("lstm", gradient=True)
+    with torch.profiler.profile() as profile:
+        torch.autograd.grad(results(function("lstm")(*args))[0].sum(), args)
+    products = sum(one.count for one in profile.key_averages() if one.key == "aten::mm")
+    assert products == SMALL["T"] * 2 + 4  # of every step, up and down, and of all steps
+    assert CELL.engines["cpu"].module is not lstm_numpy
+    assert lstm_numpy.matmul is np.matmul
 
 
 def test_results_are_the_tapes_memory() -> None:
