@@ -27,12 +27,13 @@ from derive.verify.check import judge_statement
 from derive.verify.horizon import holds
 from derive.verify.readings import choose_reading
 from tests.note_cells import FURTHER_RIGHT
+from tests.note_deltas import DELTAS
 from tests.note_edits import Mutant, mutants, rewritings
 from tests.note_formulas import Claim, Formula
 from tests.note_sets import NoteSet
 from tests.note_table import RIGHT
 
-SETS = (*RIGHT, *FURTHER_RIGHT)
+SETS = (*RIGHT, *FURTHER_RIGHT, DELTAS)
 Progressing = Callable[[str], None]
 
 

@@ -50,8 +50,8 @@ def num(value: Any) -> Number:
     return Number(AT, Fraction(value))
 
 
-def d(of: Node) -> Differential:
-    return Differential(AT, of)
+def d(of: Node, sign: str = "d") -> Differential:
+    return Differential(AT, of, sign)
 
 
 def neg(of: Node) -> Negative:
@@ -98,11 +98,13 @@ CONSTRUCTS: dict[str, Node] = {
     "0.5": num("1/2"),
     # differentials
     "dx": d(x),
-    r"\partial x": d(x),
+    r"\partial x": d(x, "\\partial"),
+    r"\delta x": d(x, "\\delta"),
+    r"\nabla_x L": d(x, "\\nabla"),
     "dx_t": d(sym("x_t")),
     r"d\tilde{c}": d(sym(r"\tilde{c}")),
     "dw^T": turned(d(w)),
-    r"\partial w^2": power(d(w), 2),
+    r"\partial w^2": power(d(w, "\\partial"), 2),
     r"d\sigma": d(SIGMA),
     r"d\tanh x": Applied(AT, d(TANH), x),
     r"\sigma'(x)": Applied(AT, d(SIGMA), x),
@@ -150,7 +152,7 @@ CONSTRUCTS: dict[str, Node] = {
     r"\sigma^2": power(SIGMA, 2),
     # quotients, sums over an index, stacks, shapes
     r"\frac{a}{b}": Quotient(AT, a, b),
-    r"\frac{\partial a}{\partial b}": Quotient(AT, d(a), d(b)),
+    r"\frac{\partial a}{\partial b}": Quotient(AT, d(a, "\\partial"), d(b, "\\partial")),
     r"\frac{a}{b}^T c": times(" ", turned(Quotient(AT, a, b)), c),
     r"\sum_n a": SumOver(AT, "n", a),
     r"\sum_{n=1}^N a b": SumOver(AT, "n", times(" ", a, b)),
@@ -160,7 +162,7 @@ CONSTRUCTS: dict[str, Node] = {
     "[a; b]": Concatenation(AT, (a, b)),
     "[a]": a,
     r"\overset{(N,H)}{a}": Shaped(AT, a, ("N", "H")),
-    r"\overset{(4H,)}{\partial b}": Shaped(AT, d(b), ("4H",)),
+    r"\overset{(4H,)}{\partial b}": Shaped(AT, d(b, "\\partial"), ("4H",)),
     # spacing and brackets of any size mean nothing
     r"\left( a \, b \right)\;c": times(" ", times(" ", a, b), c),
     r"{a} \quad b": times(" ", a, b),

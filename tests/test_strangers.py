@@ -23,14 +23,15 @@ from derive.verify.fix import corrected_text
 pytest.importorskip("torch", reason="PyTorch is not installed: strangers' notes, whose truths it decides, did not run")
 
 from tests.note_cells import FURTHER_RIGHT, FURTHER_WRONG
+from tests.note_deltas import DELTAS, DELTAS_WRONG
 from tests.note_formulas import parse
 from tests.note_mistakes import WRONG
 from tests.note_sets import FOLDER, NoteSet
 from tests.note_table import RIGHT
 
 ROOT = Path(__file__).resolve().parent.parent
-WRONG_SETS = (*WRONG, *FURTHER_WRONG)
-SETS = {notes.name: notes for notes in (*RIGHT, *FURTHER_RIGHT, *WRONG_SETS)}
+WRONG_SETS = (*WRONG, *FURTHER_WRONG, DELTAS_WRONG)
+SETS = {notes.name: notes for notes in (*RIGHT, *FURTHER_RIGHT, DELTAS, *WRONG_SETS)}
 VERDICTS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "verdicts.yaml").read_text(encoding="utf-8"))
 WRONG_EQUATIONS = [(name, number) for name, one in VERDICTS.items() for number in one.get("wrong", {})]
 
@@ -93,7 +94,8 @@ def test_verdicts(name: str) -> None:
     """Broken if a right equation is called wrong, a wrong one right, or one is not understood."""
     said = {one.verdict.statement.id: one.finding for one in findings(name)}
     wrong = dict.fromkeys(VERDICTS[name].get("wrong", {}), "wrong")
-    assert said == {**dict.fromkeys(said, "holds"), **wrong}
+    read = dict.fromkeys(VERDICTS[name].get("as_read", []), "holds_under_reading")
+    assert said == {**dict.fromkeys(said, "holds"), **read, **wrong}
     assert len(said) == VERDICTS[name]["equations"]
 
 
@@ -113,7 +115,7 @@ def test_corrections_hold_when_pasted_in(name: str) -> None:
     corrected, missed = corrected_text(text_of(name), findings(name))
     assert missed == ()
     after = examine(document(name, corrected)).findings
-    assert {one.verdict.statement.id: one.finding for one in after if one.finding != "holds"} == {}
+    assert {one.verdict.statement.id: one.finding for one in after if not one.verdict.holds_as_written} == {}
 
 
 @pytest.mark.parametrize("name", [notes.name for notes in WRONG_SETS])

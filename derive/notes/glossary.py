@@ -9,19 +9,18 @@ from functools import cached_property
 from itertools import pairwise
 
 from derive.errors import NotesError
+from derive.notes.adjoints import NAME, cotangent_names
 from derive.notes.latex import LOSSES
 from derive.notes.plain import symbol_text
 from derive.notes.syntax import (
     Applied,
     Claim,
     Concatenation,
-    Differential,
     Negative,
     Node,
     Number,
     Power,
     Product,
-    Quotient,
     Slice,
     Sum,
     Symbol,
@@ -33,7 +32,6 @@ from derive.notes.syntax import (
 
 _FORWARD = (Symbol, Number, Sum, Product, Negative, Power, Applied, Concatenation, Slice, Transpose)
 _COTANGENT_LETTERS = ("\\delta", "\\Delta", "d_next")
-_BAR = re.compile(r"\\bar\{(.+?)\}(.*)")
 
 
 @dataclass(frozen=True)
@@ -49,37 +47,6 @@ def identifier(name: str) -> str:
     """A symbol's name as a Python identifier: ``\\tilde{c}`` → c_tilde, ``\\Gamma_u`` → Gamma_u."""
     accented = re.sub(r"\\(tilde|bar|hat|dot)\{([^{}]*)\}", r"\2_\1", name)
     return re.sub(r"\W+", "_", accented.replace("\\", "")).strip("_")
-
-
-def adjoint_of(name: str) -> str | None:
-    """What a symbol is the cotangent of by its name: ``\\delta_h_t`` and ``\\bar{h}_t`` that of h_t."""
-    if bar := _BAR.fullmatch(name):
-        return bar[1] + bar[2]
-    letter, _, rest = name.partition("_")
-    return rest if letter in {"\\delta", "\\Delta"} and rest and not _is_time(rest) else None
-
-
-def _is_time(script: str) -> bool:
-    """Whether a script says the step and nothing else."""
-    return split_time(f"x_{script}")[0] == "x"
-
-
-def cotangent_names(claims: Iterable[Claim]) -> Iterator[tuple[str, Node]]:
-    """Names that equations give to cotangents, e_t = ∂L/∂h_t: the name without its time, and of what it is one."""
-    for claim in claims:
-        match claim.left, claim.right:
-            case Symbol(name=name), Differential(of=of) | Quotient(denominator=Differential(of=of)):
-                if isinstance(claim.right, Quotient) and not is_loss(claim.right.numerator):
-                    continue
-                yield split_time(name)[0], of
-
-
-def is_loss(numerator: Node) -> bool:
-    """Whether a fraction's numerator is the differential of what is usually a loss."""
-    match numerator:
-        case Differential(of=Symbol(name=name)):
-            return name.partition("_")[0] in LOSSES
-    return False
 
 
 def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> list[Forward]:
@@ -158,10 +125,10 @@ def _is_loss(base: str, used: Collection[str]) -> bool:
 
 def _adjoint_bars(claims: Sequence[Claim]) -> set[str]:
     """Barred symbols that are cotangents: those that no equation for a plain symbol mentions."""
-    plain = [claim for claim in claims if isinstance(claim.left, Symbol) and not _BAR.fullmatch(claim.left.name)]
+    plain = [claim for claim in claims if isinstance(claim.left, Symbol) and not NAME.fullmatch(claim.left.name)]
     forward = {split_time(p.name)[0] for c in plain for p in walk(c.right) if isinstance(p, Symbol)}
     named = (p.name for c in claims for side in (c.left, c.right) for p in walk(side) if isinstance(p, Symbol))
-    return {name for name in named if _BAR.fullmatch(name) and split_time(name)[0] not in forward}
+    return {name for name in named if NAME.fullmatch(name) and split_time(name)[0] not in forward}
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,8 @@ class Parser(Symbols):
     def one_factor(self) -> Node:
         start = self.start()
         if self.is_differential():
-            self.take()
-            return self.differential(start, self.factor())
+            sign = self.take().text
+            return self.differential(start, sign, self.factor())
         if self.next == "\\nabla":
             return self.raised(self.gradient(), start)
         if self.next == "\\sum":
@@ -169,22 +169,22 @@ class Parser(Symbols):
             return letter
         return self.next == "d" and (letter or after in self.grammar.functions)
 
-    def differential(self, start: int, inner: Node) -> Node:
+    def differential(self, start: int, sign: str, inner: Node) -> Node:
         """The d before a factor belongs to its symbol: dW^T is (dW)^T, d tanh x is the derivative at x."""
         match inner:
             case Power(base=Symbol() as base):
-                return replace(inner, span=self.since(start), base=Differential((start, base.span[1]), base))
+                return replace(inner, span=self.since(start), base=Differential((start, base.span[1]), base, sign))
             case Transpose(of=of) | Slice(of=of):
-                return replace(inner, span=self.since(start), of=Differential((start, of.span[1]), of))
+                return replace(inner, span=self.since(start), of=Differential((start, of.span[1]), of, sign))
             case Applied(function=function):
-                below = Differential((start, function.span[1]), function)
+                below = Differential((start, function.span[1]), function, sign)
                 return replace(inner, span=self.since(start), function=below)
-        return Differential(self.since(start), inner)
+        return Differential(self.since(start), inner, sign)
 
     def gradient(self) -> Node:
         """∇_W L, the cotangent of W."""
         start = self.start()
-        self.take()
+        sign = self.take().text
         self.expect("_")
         braced = self.next == "{"
         if braced:
@@ -196,7 +196,7 @@ class Parser(Symbols):
         loss = self.next.isalpha() or self.next in GREEK_LETTERS | FONTS
         if not loss or self.symbol().name.partition("_")[0] not in LOSSES:
             self.position = place
-        return Differential(self.since(start), symbol)
+        return Differential(self.since(start), symbol, sign)
 
     def raised(self, node: Node, start: int) -> Node:
         """A factor with the power, the transpose or the prime after it."""

@@ -6,11 +6,10 @@ allow, and where both fit both are returned: reading a formula gives the list of
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
-from itertools import chain, islice, product
+from itertools import chain, product
 
 from sympy import Expr, Function, Integer, Rational
 
@@ -18,10 +17,12 @@ from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
 from derive.functions import derivative
-from derive.index import Dim, Entry, Joined, Stack
+from derive.index import Dim, Entry
+from derive.notes.adjoints import FRACTION, is_loss
+from derive.notes.attempts import Attempt, fail, products, that_fit
+from derive.notes.blocks import sliced, stacked
 from derive.notes.functions import KNOWN
-from derive.notes.glossary import is_loss
-from derive.notes.jacobian import Jacobian, contracted, local_jacobian
+from derive.notes.jacobian import Jacobian, local_jacobian
 from derive.notes.places import place, symbol_latex
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import (
@@ -45,44 +46,7 @@ from derive.notes.syntax import (
     split_time,
     walk,
 )
-from derive.tensor import Tensor, axis, concatenate, diagonal, each_part, elementwise, join, outer
-
-MOST_MEANINGS = 64
-
-# A thunk, so that one that does not fit is one alternative fewer and not the end.
-Attempt = Callable[[], Tensor]
-
-
-def _that_fit(attempts: Iterable[Attempt]) -> list[Tensor]:
-    """The attempts that succeed.
-
-    Raises:
-        ShapeError: of the last, if none does.
-    """
-    found: list[Tensor] = []
-    failed = ShapeError("no meaning")
-    for attempt in islice(attempts, MOST_MEANINGS):
-        try:
-            found.append(attempt())
-        except ShapeError as error:
-            failed = error
-    if not found:
-        raise failed
-    return found
-
-
-def _products(left: Iterable[Tensor], sign: str, right: Sequence[Tensor], many: Dim | None) -> Iterator[Attempt]:
-    """Every product of one on the left and one on the right that the sign allows."""
-    for one, other in product(left, right):
-        if isinstance(one, Jacobian) or isinstance(other, Jacobian):
-            if sign != "⊙":
-                yield partial(contracted, one, other)
-        elif sign == "⊗":
-            yield partial(outer, one, other, many)
-        else:
-            yield partial(operator.mul, one, other)
-            if sign != "⊙":
-                yield partial(operator.matmul, one, other)
+from derive.tensor import Tensor, axis, diagonal, each_part, elementwise, join
 
 
 @dataclass(frozen=True)
@@ -94,6 +58,7 @@ class Reader:
         symbols: the notes' symbols and what each stands for, mostly an array or a block of one.
         functions: the symbols that are functions.
         adjoints: symbols whose differential is something else than the cotangent of what they stand for.
+        nets: by sign and symbol, what a sign before a gate is where that is the cotangent of its function's argument.
         defined: symbols that the notes define themselves.
         ahead: a reader on two steps of the cell, for formulas that mention step t + 1.
         share: gives a reader on two steps to which a parameter's cotangent is what step t alone gives to it.
@@ -108,12 +73,14 @@ class Reader:
         familiar: the symbols that the notes use; all of them if it is empty.
         spelled: how the notes write symbols, in LaTeX.
         cotangent_form: how they write the cotangent of {}.
+        cotangent_sign: the sign of that.
     """
 
     ground: Ground
     symbols: Mapping[str, Tensor]
     functions: Mapping[str, type[Function]] = field(default_factory=lambda: KNOWN)
     adjoints: Mapping[str, Tensor] = field(default_factory=dict)
+    nets: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
     defined: Mapping[str, Tensor] = field(default_factory=dict)
     ahead: Reader | None = None
     share: Callable[[], Reader] | None = None
@@ -128,6 +95,7 @@ class Reader:
     familiar: frozenset[str] = frozenset()
     spelled: Mapping[str, str] = field(default_factory=dict)
     cotangent_form: str = r"\partial {}"
+    cotangent_sign: str = FRACTION
     # What has been read already; the corrections that are tried differ from each other in little.
     _read: dict[Node, list[Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -151,7 +119,7 @@ class Reader:
         return self._read[node]
 
     def _meanings(self, node: Node) -> list[Tensor]:
-        return _that_fit(self._attempts(node))
+        return that_fit(self._attempts(node))
 
     def function(self, node: Node) -> type[Function] | None:
         """The function that a symbol names, if it names one."""
@@ -166,7 +134,7 @@ class Reader:
                 found.setdefault(place(tensor.expr), ("", name))
         for name in (*self.symbols, *self.adjoints):
             try:
-                tensor = self.cotangent(Symbol((0, 0), name))
+                tensor = self.cotangent(Symbol((0, 0), name), self.cotangent_sign)
             except NotesError:
                 continue
             if isinstance(tensor.expr, Entry):
@@ -193,8 +161,14 @@ class Reader:
             raise NotesError(f"the function {name} stands without an argument")
         return elementwise(self.functions[name], self.variable)
 
-    def cotangent(self, symbol: Symbol) -> Tensor:
-        """The tensor of ∂loss/∂symbol: what the symbol stands for, with the cotangent of each array in its place."""
+    def cotangent(self, symbol: Symbol, sign: str = FRACTION) -> Tensor:
+        """The tensor of ∂loss/∂symbol: what the symbol stands for, with the cotangent of each array in its place.
+
+        Args:
+            sign: that by which it is marked, which may mean that of what the symbol is a function of.
+        """
+        if (sign, symbol.name) in self.nets:
+            return self.nets[sign, symbol.name]
         if symbol.name in self.adjoints:
             return self.adjoints[symbol.name]
         if symbol.name not in self.symbols or self.function(symbol):
@@ -223,8 +197,8 @@ class Reader:
                 yield lambda: Tensor(Rational(value.numerator, value.denominator))
             case Symbol(name=name):
                 yield lambda: self.quantity(name)
-            case Differential(of=Symbol() as symbol):
-                yield lambda: self.cotangent(symbol)
+            case Differential(of=Symbol() as symbol, sign=sign):
+                yield lambda: self.cotangent(symbol, sign)
             case Shaped(of=inner):
                 yield from self._attempts(inner)
             case Negative(of=inner):
@@ -242,7 +216,7 @@ class Reader:
             case Concatenation(parts=parts):
                 yield from self._concatenation(parts)
             case Slice():
-                yield from self._each(partial(_sliced, bounds=node), node.of)
+                yield from self._each(partial(sliced, bounds=node), node.of)
             case Applied():
                 yield from self._applied(node)
             case Quotient():
@@ -267,11 +241,11 @@ class Reader:
         before = self.meanings(first)
         for sign, factor in zip(node.operators[:-1], rest[:-1], strict=True):
             try:
-                before = _that_fit(_products(before, sign, self.meanings(factor), self.many))
+                before = that_fit(products(before, sign, self.meanings(factor), self.many))
             except ShapeError as error:
-                yield partial(_fail, error)
+                yield partial(fail, error)
                 return
-        yield from _products(before, node.operators[-1], self.meanings(rest[-1]), self.many)
+        yield from products(before, node.operators[-1], self.meanings(rest[-1]), self.many)
 
     def _applied(self, node: Applied) -> Iterator[Attempt]:
         function = node.function
@@ -366,37 +340,6 @@ class Reader:
     def _concatenation(self, parts: Sequence[Node]) -> Iterator[Attempt]:
         """Blocks under the labels of a stack that has as many of the same size, or joined along an axis."""
         for blocks in product(*(self.meanings(part) for part in parts)):
-            yield partial(self._stacked, blocks)
+            yield partial(stacked, blocks, self.ground.program)
             for position in (0, -1) if self.columns else (-1, 0):
                 yield partial(join, blocks, position)
-
-    def _stacked(self, blocks: tuple[Tensor, ...]) -> Tensor:
-        if not blocks[0].axes:
-            raise ShapeError("concatenation of numbers")
-        for array in self.ground.program.arrays.values():
-            for size in array.sizes:
-                if isinstance(size, Stack) and len(size.labels) == len(blocks):
-                    for position in range(len(blocks[0].axes) - 1, -1, -1):
-                        if blocks[0].axes[position].size == size.dim:
-                            return concatenate(blocks, size.labels, position)
-        raise ShapeError(f"no stacked axis has {len(blocks)} blocks of shape {blocks[0].shape}")
-
-
-def _fail(error: ShapeError) -> Tensor:
-    raise error
-
-
-def _sliced(tensor: Tensor, bounds: Slice) -> Tensor:
-    """The block that a slice cuts out of a stacked or joined axis."""
-    start = bounds.start[0] if bounds.start else 0
-    for one in tensor.axes:
-        size = one.size
-        if isinstance(size, Stack | Joined):
-            number = len(size.labels if isinstance(size, Stack) else size.dims)
-            stop = bounds.stop[0] if bounds.stop else (number if isinstance(size, Stack) else max(start + 1, number))
-            alike = isinstance(size, Stack) or len(set(size.dims)) == 1
-            if not alike and number == 2:
-                start, stop = (1, 2) if bounds.start else (0, 1)
-            if stop == start + 1 and stop <= number:
-                return tensor.block(size.labels[start]) if isinstance(size, Stack) else tensor.parts[start]
-    raise ShapeError(f"a slice of shape {tensor.shape} that is none of its blocks")

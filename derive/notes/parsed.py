@@ -12,9 +12,9 @@ from sympy import Function
 
 from derive.errors import NotesError
 from derive.functions import FUNCTIONS
+from derive.notes.adjoints import adjoint_of, cotangent_names
 from derive.notes.document import Document
 from derive.notes.functions import KNOWN, defined_functions, named_functions, open_functions
-from derive.notes.glossary import adjoint_of, cotangent_names
 from derive.notes.indices import index_letters
 from derive.notes.latex import parse_claim
 from derive.notes.scripts import Clock

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from derive.notes.glossary import is_loss
+from derive.notes.adjoints import FRACTION, is_loss
 from derive.notes.symbols import Grammar
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, walk
 
@@ -18,15 +18,17 @@ class Style:
     Attributes:
         spelled: the shortest that is written for each symbol; none where symbols carry indices.
         cotangent: how cotangents are mostly written: ``d{}``, ``\\delta {}``, ``\\frac{\\partial L}{\\partial {}}``.
+        sign: the sign of that.
     """
 
     spelled: Mapping[str, str]
     cotangent: str
+    sign: str
 
 
 def style_of(claims: Sequence[Claim], grammar: Grammar) -> Style:
     """The style of some claims."""
-    return Style({} if grammar.indices else _spelled(claims), _cotangent(claims))
+    return Style({} if grammar.indices else _spelled(claims), *_cotangent(claims))
 
 
 def _nodes(claims: Sequence[Claim]) -> Iterator[tuple[Node, str]]:
@@ -45,15 +47,17 @@ def _spelled(claims: Sequence[Claim]) -> dict[str, str]:
     return found
 
 
-def _cotangent(claims: Sequence[Claim]) -> str:
-    forms: Counter[str] = Counter()
+def _cotangent(claims: Sequence[Claim]) -> tuple[str, str]:
+    """The usual form of a cotangent, and its sign."""
+    usual = (r"\partial {}", "\\partial")
+    forms: Counter[tuple[str, str]] = Counter()
     for node, text in _nodes(claims):
         if isinstance(node, Quotient) and is_loss(node.numerator):
             start, end = node.numerator.span
-            forms[rf"\frac{{{text[start:end]}}}{{\partial {{}}}}"] += 1
+            forms[rf"\frac{{{text[start:end]}}}{{\partial {{}}}}", FRACTION] += 1
         elif isinstance(node, Differential) and isinstance(node.of, Symbol):
             mark = text[node.span[0] : node.of.span[0]].strip()
-            sign = mark + ("" if mark == "d" else " ")
-            forms[r"\nabla_{{}} L" if mark.startswith("\\nabla") else sign + "{}"] += 1
-    forms.subtract({r"\partial {}": sum(forms.values())})  # the ∂ of a fraction is no form of its own
-    return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else r"\partial {}"
+            before = mark + ("" if mark == "d" else " ")
+            forms[r"\nabla_{{}} L" if node.sign == "\\nabla" else before + "{}", node.sign] += 1
+    forms.subtract({usual: sum(forms.values())})  # the ∂ of a fraction is no form of its own
+    return max(forms, key=forms.__getitem__) if forms and max(forms.values()) > 0 else usual

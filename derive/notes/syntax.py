@@ -31,9 +31,10 @@ class Symbol(Node):
 
 @dataclass(frozen=True)
 class Differential(Node):
-    """``dX`` or ``∂X`` of a symbol or a function."""
+    """``dX`` of a symbol or a function, and the sign before it: d, ``\\partial``, ``\\delta`` or ``\\nabla``."""
 
     of: Node
+    sign: str = "d"
 
 
 @dataclass(frozen=True)

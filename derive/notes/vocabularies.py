@@ -13,13 +13,13 @@ from derive.cells import CELLS
 from derive.errors import NotesError, SettingError, ShapeError
 from derive.functions import FUNCTIONS, is_opaque
 from derive.index import Entry
+from derive.notes.adjoints import adjoint_of
 from derive.notes.bind import parameter_symbols
 from derive.notes.derived import cotangent, incoming
 from derive.notes.document import Document
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import (
     Roles,
-    adjoint_of,
     blocks,
     forward_equations,
     in_order,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache, partial
+from typing import TypeVar
 
 from sympy import Expr, Function
 
 from derive.calculus import SEED, vjp
 from derive.equality import Ground
 from derive.index import Dim, Entry
+from derive.notes.adjoints import FRACTION, Mark, adjoint_of, cotangent_names, is_step_loss, sign_of
 from derive.notes.derived import arriving, cotangent, is_in, is_seed, marked, one_step_on, shared
-from derive.notes.glossary import adjoint_of, cotangent_names
 from derive.notes.interpretation import NET, Interpretation
-from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
 from derive.notes.shift import mentions_next
 from derive.notes.style import Style, style_of
@@ -25,7 +25,8 @@ from derive.tensor import Tensor
 from derive.unroll import backward_through_time, shares
 
 _LATER = ("_next", "_rec", "_recurrent", "_fut", "_future", "_later", "_time")
-_BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ class Vocabulary:
                 found[name] = Tensor(tensor.expr.xreplace(inside), tensor.axes)
         return found
 
+    @cached_property
+    def argument_names(self) -> Mapping[str, str]:
+        """The symbol of what a gate's function is applied to, if it has one: a_f for f."""
+        names = {(str(tensor.expr), tensor.shape): split_time(name)[0] for name, tensor in self.symbols.items()}
+        found = ((split_time(gate)[0], names.get((str(of.expr), of.shape))) for gate, of in self.arguments.items())
+        return {gate: name for gate, name in found if name is not None}
+
     def _argument(self, entry: Entry) -> Expr | None:
         """What the function is applied to whose value an entry is."""
         definition = self.cell.definitions.get(entry.name)
@@ -109,12 +117,13 @@ class Vocabulary:
 
     @cached_property
     def familiar(self) -> frozenset[str]:
-        """The symbols of the claims, and those quantities at other times, written as the claims write times."""
-        bases = {split_time(name)[0] for name in self.names}
+        """The symbols of the claims and what δ_f is of, and these at other times, written as the claims write times."""
+        names = {*self.names, *(of for of in map(adjoint_of, self.names) if of)}
+        bases = {split_time(name)[0] for name in names}
         written = {name.removeprefix(split_time(name)[0]) for name in self.names}
         earlier, later = {"_t-1", "_prev"}, {"_t+1", "_next"}
         styles = written | (set() if written & earlier else earlier) | (set() if written & later else later)
-        return frozenset(self.names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
+        return frozenset(names) | self.declared | {f"{base}{time}" for base in bases for time in styles}
 
     @cached_property
     def style(self) -> Style:
@@ -129,12 +138,6 @@ class Vocabulary:
                 below = {id(node.of) for node in walk(side) if isinstance(node, Differential)}
                 found |= {part.name for part in walk(side) if isinstance(part, Symbol) and id(part) not in below}
         return frozenset(found)
-
-    @cached_property
-    def adjoint_names(self) -> frozenset[str]:
-        """Quantities whose cotangent has a name of its own: h for δ_h and \\bar{h}."""
-        of = (adjoint_of(name) for name in self.names if name not in self.symbols)
-        return frozenset(name for name in of if name is not None and name in self.symbols)
 
     @cached_property
     def named(self) -> Mapping[str, str]:
@@ -275,18 +278,18 @@ class Vocabulary:
 
     def _plain(self, ground: Ground, symbols: Mapping[str, Tensor], how: Interpretation) -> Reader:
         """A reader of forward quantities, their differentials as the interpretation has them."""
-        adjoints: dict[str, Tensor | None] = {}
+        nets: dict[Mark, Tensor | None] = {}
         for name, argument in self.arguments.items():
             base = split_time(name)[0]
-            if base in how.nets:
-                adjoints[name] = cotangent(argument, ground.program)
+            for sign in (sign for sign, gate in how.nets if gate == base):
+                nets[sign, name] = cotangent(argument, ground.program)
                 later = one_step_on(argument, ground.program)
-                adjoints[f"{base}_t+1"] = cotangent(later, ground.program) if later else None
+                nets[sign, f"{base}_t+1"] = cotangent(later, ground.program) if later else None
         return Reader(
             ground,
             symbols,
             self.functions,
-            _present(adjoints),
+            nets=_present(nets),
             many=self.many,
             columns=self.columns,
             summed=self.summed,
@@ -295,6 +298,7 @@ class Vocabulary:
             spelled=self.style.spelled,
             about=frozenset(below for claim in self.claims if (below := symbol_below(claim.left))),
             cotangent_form=self.style.cotangent,
+            cotangent_sign=self.style.sign,
         )
 
     def _with_cotangents(self, reader: Reader, seeds: Mapping[str, Tensor | None], how: Interpretation) -> Reader:
@@ -315,11 +319,12 @@ class Vocabulary:
             if base.startswith("d_next-") and (tensor := reader.adjoints.get(f"{base.removeprefix('d_next-')}_next")):
                 found[name] = tensor
                 continue
-            of = f"{self.named[base]}{name.removeprefix(base)}" if base in self.named else adjoint_of(name)
+            own = adjoint_of(name) if name in self.undifferentiated else None
+            of = f"{self.named[base]}{name.removeprefix(base)}" if base in self.named else own
             if name in seeds and (tensor := reader.adjoints.get(name)):
                 found[name] = tensor
             elif of is not None and (of in reader.symbols or of in reader.adjoints):
-                found[name] = reader.cotangent(Symbol((0, 0), of))
+                found[name] = reader.cotangent(Symbol((0, 0), of), sign_of(name) if of == own else FRACTION)
         bound = {name: tensor for name, tensor in self.bound.items() if is_in(tensor, reader.ground.program)}
         if self.two_sources and reader.ground is self.ground:
             # What comes from the loss alone only two steps can tell from what comes from the next one.
@@ -350,40 +355,5 @@ def _at_the_end(cell: Program) -> Program:
     return vjp(cell, outputs=cell.outputs)
 
 
-def _present(tensors: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+def _present(tensors: Mapping[Key, Tensor | None]) -> dict[Key, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
-
-
-def is_step_loss(quotient: Quotient) -> bool:
-    """Whether a fraction's numerator is the loss of one step, ∂L_t."""
-    match quotient.numerator:
-        case Differential(of=Symbol(name=name)):
-            base, time = split_time(name)
-            return base in LOSSES and time is not None
-    return False
-
-
-def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Names of cotangents that do not say of what: δ_t, δ^o_t, the a in da, λ_t, that no forward equation defines."""
-    reader = vocabulary.reader(Interpretation())
-    later = reader.ahead or reader
-    known = {*reader.symbols, *later.symbols, *reader.adjoints, *later.adjoints, *reader.functions}
-    bases = [split_time(name)[0] for name in vocabulary.names if name not in known or labelled_delta(name)]
-    differentiated = {split_time(name)[0] for name in vocabulary.names if name not in vocabulary.undifferentiated}
-    about = {split_time(c.left.name)[0] for c in vocabulary.claims if isinstance(c.left, Symbol)}
-    return tuple(
-        dict.fromkeys(
-            base
-            for base in bases
-            if (base.startswith(_BARE_LETTERS) or base in differentiated or base in about)
-            and base not in vocabulary.named
-            and base.partition("_")[0] not in LOSSES
-            and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)
-        )
-    )
-
-
-def labelled_delta(name: str) -> bool:
-    """Whether a symbol is δ^o_t, which some take for the cotangent of o and others for that of its argument."""
-    base, time = split_time(name)
-    return base.startswith("\\delta_") and time is not None

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, pairwise
 
-from derive.errors import HandgradError
-from derive.notes.latex import Parser
 from derive.notes.meaning import Reader
 from derive.notes.places import symbol_latex
 from derive.notes.plain import plain
@@ -30,15 +28,14 @@ from derive.notes.syntax import (
     Transpose,
     children,
     symbol_below,
-    walk,
 )
 from derive.verify.edit import Edit, raised_text, replaced
 from derive.verify.judge import bare
-from derive.verify.trees import one_minus, plus, times, with_node
+from derive.verify.missing import derivatives, missing, missing_terms
+from derive.verify.trees import with_node
 from derive.verify.words import Word, words_of
 
 _SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
-_NO_BRACES = str.maketrans("", "", "{}")
 
 
 def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edit]:
@@ -57,8 +54,8 @@ def edits(claim: Claim, reader: Reader, due: Sequence[str] = ()) -> Iterator[Edi
             yield from _prime(claim.text, node)
     if reader.grammar.indices:
         yield from _in_indices(claim, words, reader)
-    yield from _of_whole(claim, words, reader.summed)
-    yield from _other_terms(claim, due, reader)
+    yield from missing(claim, words, reader.summed)
+    yield from missing_terms(claim, due, reader)
 
 
 def _parts(node: Node, reader: Reader) -> Iterator[Node]:
@@ -108,8 +105,10 @@ def _of_node(claim: Claim, node: Node, words: Sequence[Word]) -> Iterator[Edit]:
             yield Edit(1, replaced(text, node.span, inner), f"{plain(node)} should be {plain(above)}")
         case Sum(terms=terms):
             yield from _terms(text, terms)
+            yield from _of_a_sigmoid(text, node)
         case Product(factors=factors):
             yield from _factors(text, node, factors)
+            yield from _of_a_tanh(text, factors)
         case Concatenation(parts=parts):
             yield from _swaps(text, parts)
         case SumOver(body=body):
@@ -139,13 +138,30 @@ def _other_words(claim: Claim, node: Node, symbol: Symbol, cotangent: bool, word
 
 def _derivatives(text: str, node: Node, own: str, value: Word) -> Iterator[Edit]:
     """The cotangent of a gate where that of its function's argument is due: the derivative is forgotten."""
-    squared = f"({value.latex})^2" if "^" in value.latex else f"{value.latex}^2"
-    for factor, said in (
-        (rf"{value.latex} \odot (1 - {value.latex})", f"{value.text} ⊙ (1 − {value.text})"),
-        (f"(1 - {squared})", f"(1 − {value.text}²)"),
-    ):
+    for factor, said, _ in derivatives(value):
         sentence = f"{plain(node)} lacks the derivative of the function: the factor {said} is missing"
         yield Edit(3, replaced(text, node.span, rf"({own} \odot {factor})"), sentence)
+
+
+def _of_a_sigmoid(text: str, node: Sum) -> Iterator[Edit]:
+    """The derivative of tanh, 1 − v², where that of a sigmoid is due."""
+    match node.terms:
+        case Number(value=1), Negative(of=Power(base=value, exponent=2)):
+            v, said = text[slice(*value.span)], plain(value)
+            sentence = f"{plain(node)} should be {said} ⊙ (1 − {said}), the derivative of a sigmoid"
+            yield Edit(2, replaced(text, node.span, rf"{v} \odot (1 - {v})"), sentence)
+
+
+def _of_a_tanh(text: str, factors: Sequence[Node]) -> Iterator[Edit]:
+    """The derivative of a sigmoid, v (1 − v), where that of tanh is due."""
+    for value, rest in pairwise(factors):
+        match rest:
+            case Sum(terms=(Number(value=1), Negative(of=same))) if same == value:
+                span = (value.span[0], rest.span[1])
+                meant = f"1 − {plain(Power(value.span, value, 2))}"
+                sentence = f"{plain(value)} ⊙ ({plain(rest)}) should be {meant}, the derivative of tanh"
+                squared = raised_text(text[slice(*value.span)], (0, value.span[1] - value.span[0]), "^2")
+                yield Edit(2, replaced(text, span, f"(1 - {squared})"), sentence)
 
 
 def _functions(claim: Claim, node: Symbol) -> Iterator[Edit]:
@@ -271,101 +287,6 @@ def _transposed_product(text: str, left: Node, right: Node) -> Iterator[Edit]:
     yield Edit(
         2, replaced(text, span, f"{first} \\cdot {second}"), f"{plain(left)} · {plain(right)} should be {turned}"
     )
-
-
-def _missing_inside(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
-    """A term lost within brackets, or a factor there, which mostly stands elsewhere in the equation."""
-    spelled = claim.text.translate(_NO_BRACES)
-    familiar = [word for word in words if word.latex.translate(_NO_BRACES) in spelled]
-    inner = [node for node in walk(claim.right) if node is not claim.right and not isinstance(node, Symbol)]
-    for node in inner:
-        start, end = node.span
-        if claim.text[start] + claim.text[end - 1] == "()":
-            for word in words:
-                sentence = f"the term {word.text} is missing in {plain(node)}"
-                added = replaced(claim.text, (end - 1, end - 1), f" + {word.latex}")
-                yield Edit(4, added, sentence, partial(with_node, claim.right, node, plus(node, word.node)))
-    for product in (node for node in inner if isinstance(node, Product)):
-        end = product.factors[-1].span[1]
-        for word in familiar:
-            sentence = f"the factor {word.text} is missing in {plain(product)}"
-            right = partial(with_node, claim.right, product, times(product, word.node))
-            yield Edit(2, replaced(claim.text, (end, end), f" \\odot {word.latex}"), sentence, right)
-
-
-def _of_whole(claim: Claim, words: Sequence[Word], summed: bool) -> Iterator[Edit]:
-    """Something that is missing altogether: a factor, a term, a sum over the batch or over the steps."""
-    yield from _missing_inside(claim, words)
-    yield from _missing_parts(claim, words)
-    text, right = claim.text, claim.right
-    start = right.span[0]
-    first = right.terms[0] if isinstance(right, Sum) else right
-    if isinstance(first, Negative):
-        inner = first.of
-        yield Edit(1, replaced(text, (start, inner.span[0]), ""), f"the sign of {plain(inner)} should be +")
-    else:
-        yield Edit(2, replaced(text, (start, start), "-"), f"the sign of {plain(first)} should be −")
-    body = f"({text[slice(*right.span)]})" if isinstance(right, Sum) else text[slice(*right.span)]
-    for index in ("n", "t") if summed else ("n",):
-        whole = plain(SumOver(right.span, index, right))
-        sentence = f"{plain(right)} should be {whole}: the sum over {index} is missing"
-        yield Edit(2, replaced(text, right.span, f"\\sum_{index} {body}"), sentence)
-
-
-def _missing_parts(claim: Claim, words: Sequence[Word]) -> Iterator[Edit]:
-    """A factor of the whole or of one of its terms, or a term."""
-    text, right = claim.text, claim.right
-    products = [right] + [child for child in children(right) if isinstance(right, Sum)]
-    start, end = right.span
-    for word in words:
-        for product in products:
-            place = (product.span[1],) * 2
-            for latex, said, factor in (
-                (word.latex, word.text, word.node),
-                (f"(1 - {word.latex})", f"(1 − {word.text})", one_minus(word.node)),
-            ):
-                sentence = f"the factor {said} is missing" + (f" in {plain(product)}" if product is not right else "")
-                # Behind a sum without brackets the factor belongs to its last term.
-                last = product.terms[-1] if isinstance(product, Sum) else product
-                yield Edit(
-                    4,
-                    replaced(text, place, f" \\odot {latex}"),
-                    sentence,
-                    partial(with_node, right, last, times(last, factor)),
-                )
-        yield Edit(
-            4,
-            replaced(text, (end, end), f" + {word.latex}"),
-            f"the term {word.text} is missing",
-            partial(plus, right, word.node),
-        )
-        if isinstance(right, Sum):
-            whole = f"{word.latex} \\odot ({text[start:end]})"
-            product_of_all = partial(times, word.node, right)
-            yield Edit(4, replaced(text, right.span, whole), f"the factor {word.text} is missing", product_of_all)
-
-
-def _other_terms(claim: Claim, due: Sequence[str], reader: Reader) -> Iterator[Edit]:
-    """A term that is missing, or stands where another one should."""
-    text, right = claim.text, claim.right
-    terms = right.terms if isinstance(right, Sum) else (right,)
-    for latex in due if len(due) > 1 else ():
-        try:
-            term = Parser(latex, reader.grammar).side()
-        except HandgradError:
-            continue
-        inner = term.of if isinstance(term, Negative) else term
-        said = plain(inner)
-        sign, bare_latex = ("-", latex.lstrip("- ")) if isinstance(term, Negative) else ("+", latex)
-        end = right.span[1]
-        sentence = f"the term {said} is missing"
-        yield Edit(5, replaced(text, (end, end), f" {sign} {bare_latex}"), sentence, partial(plus, right, term))
-        for old in terms if len(terms) > 1 else ():
-            within = old.of if isinstance(old, Negative) else old
-            signed = isinstance(old, Negative) == isinstance(term, Negative)
-            if signed:
-                new = replaced(text, within.span, bare_latex)
-                yield Edit(6, new, f"{plain(within)} should be {said}", partial(with_node, right, within, inner))
 
 
 def _in_indices(claim: Claim, words: Sequence[Word], reader: Reader) -> Iterator[Edit]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from derive.errors import HandgradError, NotesError
+from derive.notes.adjoints import is_step_loss
 from derive.notes.meaning import Reader
 from derive.notes.shift import mentions_next, mentions_previous, one_step_later
 from derive.notes.syntax import Claim, Quotient, Symbol, split_time, walk
-from derive.notes.vocabulary import is_step_loss
 from derive.verify.judge import Judgement, is_gradient, judge, target
 
 

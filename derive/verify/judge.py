@@ -205,8 +205,8 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
         case Symbol() | Concatenation() if reader.function(left) is None:
             due = reader.meanings(left)[0]
             return ("cotangent" if _all_cotangents(due, reader) else "forward"), reader, due
-        case Differential(of=Symbol() as symbol) if reader.function(symbol) is None:
-            return "cotangent", reader, reader.cotangent(symbol)
+        case Differential(of=Symbol() as symbol, sign=sign) if reader.function(symbol) is None:
+            return "cotangent", reader, reader.cotangent(symbol, sign)
         case Quotient(numerator=Differential(of=above), denominator=Differential(of=Symbol() as below)):
             if reader.is_loss(left.numerator) or has_upstream(claim.right, reader):
                 return "cotangent", reader, reader.cotangent(below)

@@ -37,7 +37,7 @@ def words_of(reader: Reader) -> list[Word]:
                 word = Word(latex, plain(symbol), name, False, Parser(latex, reader.grammar).side())
                 words.setdefault((str(tensor.expr), tensor.shape), word)
         with suppress(HandgradError):
-            tensor = reader.cotangent(symbol)
+            tensor = reader.cotangent(symbol, reader.cotangent_sign)
             latex = reader.cotangent_latex(latex)
             word = Word(latex, f"∂{plain(symbol)}", name, True, Parser(latex, reader.grammar).side())
             words.setdefault((str(tensor.expr), tensor.shape), word)
