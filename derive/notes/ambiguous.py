@@ -7,6 +7,7 @@ import re
 from derive.notes.adjoints import FRACTION, Mark, differentiated, mark_of, marks
 from derive.notes.interpretation import Interpretation
 from derive.notes.latex import LOSSES
+from derive.notes.plain import ACCENTED
 from derive.notes.syntax import Symbol, split_time
 from derive.notes.vocabulary import Vocabulary
 
@@ -71,13 +72,13 @@ def told_apart(vocabulary: Vocabulary) -> frozenset[Mark]:
 def is_labelled_by(base: str, quantity: str) -> bool:
     """Whether a name of a cotangent says of what by its label: δ^c of c or c̃, da_o of o, δô of o."""
     letter, label = split_label(base)
-    plain = re.sub(r"\\(?:tilde|bar|hat|dot)\{(.*?)\}", r"\1", quantity)
+    plain = re.sub(ACCENTED + r"\{(.*?)\}", r"\2", quantity)
     return bool(letter) and base != quantity and label in {plain, plain.rpartition("_")[2]}
 
 
 def split_label(base: str) -> tuple[str, str]:
     """A symbol's letter, or its accent, and what stands below that: a_o → (a, o), ô → (hat, o)."""
-    if accented := re.fullmatch(r"\\(tilde|bar|hat|dot)\{(.*)\}", base):
+    if accented := re.fullmatch(ACCENTED + r"\{(.*)\}", base):
         return accented[1], accented[2]
     letter, _, label = base.rpartition("_")
     return letter, label

@@ -11,7 +11,7 @@ from itertools import pairwise
 from derive.errors import NotesError
 from derive.notes.adjoints import NAME, cotangent_names
 from derive.notes.latex import LOSSES
-from derive.notes.plain import symbol_text
+from derive.notes.plain import ACCENTED, symbol_text
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -45,7 +45,7 @@ class Forward:
 
 def identifier(name: str) -> str:
     """A symbol's name as a Python identifier: ``\\tilde{c}`` → c_tilde, ``\\Gamma_u`` → Gamma_u."""
-    accented = re.sub(r"\\(tilde|bar|hat|dot)\{([^{}]*)\}", r"\2_\1", name)
+    accented = re.sub(ACCENTED + r"\{([^{}]*)\}", r"\2_\1", name)
     return re.sub(r"\W+", "_", accented.replace("\\", "")).strip("_")
 
 
@@ -182,7 +182,7 @@ class Roles:
         base, time = split_time(name)
         if time is not None or base in self.defined or name in self._vectors:
             return False
-        letter = symbol_text(re.sub(r"\\(?:tilde|bar|hat|dot)", "", base)).lstrip("\\{")[:1]
+        letter = symbol_text(re.sub(ACCENTED, "", base)).lstrip("\\{")[:1]
         return (letter.isupper() and letter != "X") or (
             not self.entrywise and letter in "wuvrθ" and name in self._factors
         )

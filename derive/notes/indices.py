@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from derive.errors import NotesError
 from derive.notes.plain import plain
@@ -34,7 +35,16 @@ _LETTERS = frozenset("ijklmnpq")
 
 
 def index_letters(claims: Iterable[Claim]) -> frozenset[str]:
-    """The letters that a set of notes uses as indices; none if no sum runs over a matrix's index."""
+    """The letters that a set of notes uses as indices; none if no sum runs over a matrix's index.
+
+    Without any sum they are those that stand twice in a product, where that says that they are summed over.
+    """
+    claims = list(claims)
+    return _summed_letters(claims) or _repeated_letters(claims)
+
+
+def _summed_letters(claims: Iterable[Claim]) -> frozenset[str]:
+    """The indices of matrices through which sums run."""
     found: set[str] = set()
     for claim in claims:
         for side in (claim.left, claim.right):
@@ -44,6 +54,20 @@ def index_letters(claims: Iterable[Claim]) -> frozenset[str]:
                     matrices = [own for own in inside if len(own) == 2 and node.index in own and own[0] != own[1]]
                     if matrices and (node.index,) in inside:
                         found |= {letter for own in matrices for letter in own}
+    return frozenset(found)
+
+
+def _repeated_letters(claims: Iterable[Claim]) -> frozenset[str]:
+    """The indices i and j of a_i = W_ij x_j."""
+    found: set[str] = set()
+    for claim in claims:
+        _, left = split_indices(claim.left.name if isinstance(claim.left, Symbol) else "", _LETTERS)
+        for node in walk(claim.right):
+            factors = node.factors if isinstance(node, Product) else ()
+            inside = [split_indices(one.name, _LETTERS)[1] for one in factors if isinstance(one, Symbol)]
+            for one, other in pairwise(inside):
+                if len(one) == 2 and one[0] != one[1] and (one[:1], one[1:]) == (left, other):
+                    found |= set(one)
     return frozenset(found)
 
 

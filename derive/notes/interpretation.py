@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from derive.notes.adjoints import Mark, mark_text
+from derive.notes.meaning import Layout
 from derive.notes.plain import symbol_text
 
 NET = "net "  # before a quantity's name: what the function is applied to whose value it is
@@ -21,12 +22,14 @@ class Interpretation:
             it, of what its function is applied to.
         total_next: quantities h whose dh_next is all that reaches h, rather than what reaches it from the next step.
         direct: whether the loss reads every step's outputs, rather than the last one's alone.
+        layout: how the gradients of columns are laid out.
     """
 
     nets: frozenset[Mark] = frozenset()
     aliases: tuple[tuple[str, str], ...] = ()
     total_next: frozenset[str] = frozenset()
     direct: bool = True
+    layout: Layout = "columns"
 
     def sentences(self, arguments: Mapping[str, str], defined: Collection[str] = ()) -> Iterator[str]:
         """What each choice that is not the first one says.
@@ -45,6 +48,8 @@ class Interpretation:
             yield f"the differential of {symbol_text(name)} marked next is all that reaches {symbol_text(name)}"
         if not self.direct:
             yield "the loss reads the last step alone"
+        if self.layout != "columns":
+            yield "gradients are rows" + (", those of matrices transposed" if self.layout == "transposed" else "")
 
 
 def with_alias(base: str, of: str, now: Interpretation) -> Interpretation:

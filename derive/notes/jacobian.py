@@ -93,8 +93,10 @@ def contracted(one: Tensor, other: Tensor) -> Tensor:
     jacobian, upstream = (one, other) if isinstance(one, Jacobian) else (other, one)
     if not isinstance(jacobian, Jacobian):
         raise ShapeError("no Jacobian in a product along a chain")
-    expr = _met(upstream, upstream.axes, jacobian, jacobian.axes[: jacobian.split])
-    return Tensor(expr, jacobian.axes[jacobian.split :])
+    head, tail = jacobian.axes[: jacobian.split], jacobian.axes[jacobian.split :]
+    if _sizes(upstream.T.axes) == _sizes(head) != _sizes(upstream.axes):  # gradients are rows
+        return Tensor(_met(upstream.T, upstream.T.axes, jacobian, head), tail[::-1])
+    return Tensor(_met(upstream, upstream.axes, jacobian, head), tail)
 
 
 def _sizes(axes: tuple[Axis, ...]) -> list[object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain, product
+from typing import Literal
 
 from sympy import Expr, Function, Integer, Rational
 
@@ -48,6 +49,9 @@ from derive.notes.syntax import (
 )
 from derive.tensor import Tensor, axis, diagonal, each_part, elementwise, join
 
+# Gradients of columns are columns like them; or rows, as Jacobians have it, perhaps with those of matrices transposed.
+Layout = Literal["columns", "rows", "transposed"]
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -68,6 +72,7 @@ class Reader:
         direct: where the notes tell the loss of one step from the whole, what ∂L_t/∂ of a symbol is.
         many: the dimension of the batch, if there is one.
         columns: whether vectors are columns.
+        layout: how the gradients of these are laid out.
         summed: whether the notes write gradients of parameters as sums over the steps.
         grammar: what the parser of the notes has to know.
         familiar: the symbols that the notes use; all of them if it is empty.
@@ -90,6 +95,7 @@ class Reader:
     direct: Mapping[str, Tensor] = field(default_factory=dict)
     many: Dim | None = None
     columns: bool = False
+    layout: Layout = "columns"
     summed: bool = False
     grammar: Grammar = field(default_factory=lambda: Grammar(frozenset(KNOWN)))
     familiar: frozenset[str] = frozenset()
@@ -154,7 +160,7 @@ class Reader:
         if name in self.defined:
             return self.defined[name]
         if name in self.symbols:
-            return self.symbols[name]
+            return self._laid_out(self.symbols[name])
         if name not in self.functions:
             raise NotesError(f"the symbol {name!r} is not declared")
         if self.variable is None:
@@ -168,9 +174,9 @@ class Reader:
             sign: that by which it is marked, which may mean that of what the symbol is a function of.
         """
         if (sign, symbol.name) in self.nets:
-            return self.nets[sign, symbol.name]
+            return self._laid_out(self.nets[sign, symbol.name])
         if symbol.name in self.adjoints:
-            return self.adjoints[symbol.name]
+            return self._laid_out(self.adjoints[symbol.name])
         if symbol.name not in self.symbols or self.function(symbol):
             raise NotesError(f"the cotangent of {symbol.name!r} is not part of the derivation")
         tensor = self.symbols[symbol.name]
@@ -179,7 +185,21 @@ class Reader:
         axes = tuple(one for one in tensor.axes if set(one.indices) & tensor.expr.free_symbols)
         vector = self.many is None and len(axes) == 1 and self._is_parameter(tensor)
         single = (axis(Integer(1)),) if vector else ()
-        return Tensor(tensor.expr.xreplace(swapped), (*axes, *single) if self.columns else (*single, *axes))
+        found = Tensor(tensor.expr.xreplace(swapped), (*axes, *single) if self.columns else (*single, *axes))
+        return self._laid_out(found)
+
+    def _laid_out(self, tensor: Tensor) -> Tensor:
+        """A tensor that stands for a symbol, as the notes lay it out."""
+        return tensor.T if self.is_turned(tensor) else tensor
+
+    def is_turned(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a gradient that is laid out otherwise than what it is of."""
+        arrays, entries = self.ground.program.arrays, tensor.expr.atoms(Entry)
+        gradient = bool(entries) and all(
+            entry.name in arrays and arrays[entry.name].role == "cotangent" for entry in entries
+        )
+        vector = any(one.size == 1 for one in tensor.axes)
+        return self.layout != "columns" and gradient and (vector or self.layout == "transposed")
 
     def _is_parameter(self, tensor: Tensor) -> bool:
         arrays = self.ground.program.arrays
@@ -205,6 +225,8 @@ class Reader:
                 yield from self._each(lambda one: -one, inner)
             case Transpose(of=inner):
                 yield from self._each(lambda one: one.T, inner)
+                if self.columns and isinstance(inner, Concatenation):  # [a, b]ᵀ of columns is the column of both
+                    yield from self._attempts(inner)
             case Power(base=base, exponent=exponent):
                 yield from self._each(lambda one: one**exponent, base)
             case Sum(terms=terms):
@@ -285,7 +307,7 @@ class Reader:
             symbol = below.of
             step = isinstance(above, Differential) and isinstance(above.of, Symbol) and split_time(above.of.name)[1]
             if self.direct and step is not None and symbol.name in self.direct:
-                yield lambda: self.direct[symbol.name]
+                yield lambda: self._laid_out(self.direct[symbol.name])
             else:
                 yield lambda: self.cotangent(symbol)
         elif self.is_loss(above) and isinstance(below, Differential):

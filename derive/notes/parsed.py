@@ -23,7 +23,9 @@ from derive.notes.symbols import Grammar, symbol_name
 from derive.notes.syntax import Claim, Node, SumOver, Symbol, split_time, walk
 from derive.notes.tokens import phrase
 
-_CLOCK = re.compile(r"[_^]\s*\{?\s*(?:\(|\\langle)?\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1")
+_CLOCK = re.compile(
+    r"(?:[_^]\s*\{?\s*(?:\(|\\langle)?|(?<=[A-Za-z}])\()\s*(?:[A-Za-z]+\s*,\s*)?([a-z]|\\tau)\s*[-+]\s*1"
+)
 _USUAL_PHRASES = {phrase("dtanh"): "\\delta_tanh"}
 # Nobody raises to the first power: a letter with a 1 above is one of several, and a 2 above is a label too.
 _NUMBERED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*)?\^\s*(?:1|\{1\})(?!\d)")

@@ -30,12 +30,16 @@ _GREEK_NAMES = """
 GREEK = dict(zip(_GREEK_NAMES.split(), "αβγδεεζηθκλμνξπρστφφχψωΓΔΘΣΦΨΩ", strict=True))
 
 
-_ACCENTS = {"tilde": "\u0303", "bar": "\u0304", "hat": "\u0302", "dot": "\u0307"}
+ACCENT_SIGNS = {
+    **{"tilde": "\u0303", "bar": "\u0304", "hat": "\u0302", "dot": "\u0307", "check": "\u030c", "breve": "\u0306"},
+    **{"overrightarrow": "\u20d7", "overleftarrow": "\u20d6"},
+}
+ACCENTED = rf"\\({'|'.join(ACCENT_SIGNS)})"
 
 
 def symbol_text(name: str) -> str:
     """``\\sigma`` → σ, ``h_t`` as it is."""
-    accented = re.sub(r"\\(tilde|bar|hat|dot)\{(\w)\}", lambda match: match[2] + _ACCENTS[match[1]], name)
+    accented = re.sub(ACCENTED + r"\{(\w)\}", lambda match: match[2] + ACCENT_SIGNS[match[1]], name)
     return re.sub(r"\\([A-Za-z]+)", lambda match: GREEK.get(match[1], match[1]), accented)
 
 

@@ -31,7 +31,11 @@ class Clock:
             return {"0": "prev", "1": "next"}.get(bare)
         if bare in {"T", "\\tau"} and self.letter != bare and self.last:
             return "T"
-        found = re.fullmatch(rf"{re.escape(self.letter)}([+-]1)?", bare)
+        return self.step(bare)
+
+    def step(self, text: str) -> str | None:
+        """The step that a text counts, by the letter; None if it counts none."""
+        found = re.fullmatch(rf"{re.escape(self.letter)}([+-]1)?", text)
         return f"t{found[1] or ''}" if found else None
 
 

@@ -61,6 +61,10 @@ def _spellings(program: Program) -> Iterator[tuple[str, str]]:
             yield _with_script(plain, label), f"{array.name}.{label}"
             if array.role != "parameter":
                 yield _with_script(_with_script(plain, label), "t"), f"{array.name}.{label}"
+            elif plain.endswith("}"):  # W_{xf} and W_{fx}, of what is from x to f
+                letter, _, own = plain.removesuffix("}").partition("_{")
+                yield f"{letter}_{{{own}{label}}}", f"{array.name}.{label}"
+                yield f"{letter}_{{{label}{own}}}", f"{array.name}.{label}"
 
 
 def _latex(name: str) -> str:

@@ -11,6 +11,7 @@ from derive.notes.syntax import Node, Slice, Span, Symbol
 from derive.notes.tokens import ACCENTS, FONTS, NUMBER, PHRASE, Token, check_length, tokens
 
 MOST_NESTED = 30
+LONGEST_STEP = 8  # characters of \tau + 1
 TRANSPOSES = {"T", "\\top", "\\intercal"}
 
 
@@ -159,6 +160,8 @@ class Symbols(Cursor):
             slot = slot.with_script(script, self.grammar.clock)
             # h_t^{(l)} has two superscripts in some hands, but no two subscripts.
             taken |= {sign}
+        if slot.time is None and slot.name not in self.grammar.functions and (time := self.time_behind()):
+            slot = replace(slot, time=time)
         if self.grammar.primed and self.next == "'" and self.peek(1) != "(" and slot.name not in self.grammar.functions:
             slot = replace(slot, labels=(*slot.labels, self.take().text))
         return Symbol(self.since(start), slot.name)
@@ -179,6 +182,20 @@ class Symbols(Cursor):
             letter, _, rest = inner.name.partition("_")
             return Slot(f"{token}{{{letter}}}", tuple(part for part in rest.split("_") if part))
         return Slot(token)
+
+    def time_behind(self) -> str | None:
+        """The step in brackets behind a symbol, h(t-1), taken if it stands there."""
+        place, inside = self.position, ""
+        if self.next == "(":
+            self.take()
+            while self.next not in {")", ""} and len(inside) < LONGEST_STEP:
+                inside += self.take().text
+            time = self.grammar.clock.step(inside)
+            if time and self.next == ")":
+                self.take()
+                return time
+        self.position = place
+        return None
 
     def is_time_above(self) -> bool:
         """Whether the superscript behind the next token is a time."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from derive.errors import NotesError
-from derive.notes.plain import GREEK
+from derive.notes.plain import ACCENT_SIGNS, GREEK
 from derive.notes.syntax import Span
 
 LONGEST = 4_000  # characters; formulas on paper are far below
@@ -18,7 +18,7 @@ FONTS = {
     "\\mathbb", "\\mathscr", "\\mathtt", "\\textbf", "\\textit", "\\textrm", "\\vec", "\\mbox", "\\pmb", "\\mathfrak",
     "\\operatorname*",
 }  # fmt: skip
-ACCENTS = {"\\tilde", "\\bar", "\\hat", "\\dot"}
+ACCENTS = {f"\\{name}" for name in ACCENT_SIGNS}
 GREEK_LETTERS = {f"\\{name}" for name in GREEK} | {"\\ell"}
 PHRASE = "\\phrase "  # begins the text of a token that stands for a symbol of several tokens
 

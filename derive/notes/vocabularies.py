@@ -115,11 +115,10 @@ def _bound(parsed: Parsed, settings: Settings, cell: Program) -> Vocabulary:
     except NotesError as error:
         raise SettingError(f"the front matter: {error}") from None
     known = {**forward, **{name: tensor for name, tensor in own.items() if not _is_cotangent(tensor, program)}}
-    parameters = parameter_symbols(parsed.claims, known, cell, columns)
-    return Vocabulary(
+    vocabulary = Vocabulary(
         claims=parsed.claims,
         cell=cell,
-        symbols=_familiar_first({**parameters, **known}, parsed),
+        symbols=known,
         functions=parsed.functions,
         grammar=parsed.grammar,
         many=many(cell),
@@ -128,6 +127,9 @@ def _bound(parsed: Parsed, settings: Settings, cell: Program) -> Vocabulary:
         declared=frozenset(parsed.bound),
         bound={**cotangents, **{n: t for n, t in own.items() if _is_cotangent(t, program)}},
     )
+    known |= _named_arguments(vocabulary)
+    parameters = parameter_symbols(parsed.claims, known, cell, columns)
+    return replace(vocabulary, symbols=_familiar_first({**parameters, **known}, parsed))
 
 
 def _timed(bound: Mapping[str, str], cell: Program) -> dict[str, str]:

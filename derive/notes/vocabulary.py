@@ -292,6 +292,7 @@ class Vocabulary:
             nets=_present(nets),
             many=self.many,
             columns=self.columns,
+            layout=how.layout,
             summed=self.summed,
             grammar=self.grammar,
             familiar=self.familiar,

@@ -230,12 +230,15 @@ def _right_side(judgement: Judgement, reader: Reader) -> str:
         expr = factor_terms(coefficient(judgement.due).expr)
         return form_text(form_of(expr, natural_groups(expr, program), program), latex_style(names))
     tensor = judgement.due if judgement.kind in {"update", "identity"} else definition(judgement.due, judgement.ground)
-    return _tensor_text(_spelled_out(tensor, judgement, reader), program, names)
+    spelled = _spelled_out(tensor, judgement, reader)
+    if reader.is_turned(judgement.due):
+        return rf"({_tensor_text(spelled.T, program, names)})^\top"
+    return _tensor_text(spelled, program, names)
 
 
 def _terms(judgement: Judgement, reader: Reader) -> tuple[str, ...]:
     """The terms of the derived right side in LaTeX, if it is a sum in one piece."""
-    if judgement.kind in {"rule", "jacobian", "update", "identity"}:
+    if judgement.kind in {"rule", "jacobian", "update", "identity"} or reader.is_turned(judgement.due):
         return ()
     tensor = _spelled_out(definition(judgement.due, judgement.ground), judgement, reader)
     if any(isinstance(axis.size, Joined | Stack) for axis in tensor.axes):

@@ -126,7 +126,7 @@ def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
 
     A reader that knows step t + 1 itself reads it as it stands.
     """
-    if not is_gradient(kind, due, reader):
+    if kind != "update" and not is_gradient(kind, due, reader):
         return claim
     right = _without_sums(claim.right, reader)
     return replace(claim, right=_shifted(right) if reader.ahead else right)

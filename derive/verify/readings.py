@@ -98,7 +98,7 @@ def _meaning(name: str, reader: Reader) -> tuple[Any, ...]:
     nets = tuple((sign, net.expr) for one in readers for (sign, gate), net in one.nets.items() if gate == name)
     # Two steps without a direct loss are another program under the same names.
     programs = tuple(one.ground.program.inputs for one in readers)
-    return (*(tensor.expr if tensor else None for tensor in tensors), nets, programs)
+    return (*(tensor.expr if tensor else None for tensor in tensors), nets, programs, reader.layout)
 
 
 def _holds(claim: Claim, reader: Reader) -> bool:
@@ -127,14 +127,17 @@ def _explaining_most(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
         chosen = one.read(True, chosen) if (one.sign, one.gate) in apart else chosen
     chosen = max(chosen, Interpretation(), key=lambda how: sum(judge(how)))
     held = judge(chosen)
-    for alternatives in (_aliases, _nets, _others, _nets, _single_nets):
+    for alternatives in (_layouts, _aliases, _nets, _others, _nets, _single_nets):
         for change in alternatives(vocabulary):
             if all(held):
                 return chosen
             candidate = change(chosen)
             if candidate != chosen:
                 now = judge(candidate)
-                if sum(now) > sum(held) and _explains(vocabulary, candidate.nets ^ chosen.nets, now):
+                more = sum(now) - sum(held)
+                # One equation alone is more likely to lack a transpose than to be the only one that is laid out so.
+                enough = more > (chosen.layout == "columns" != candidate.layout)
+                if enough and _explains(vocabulary, candidate.nets ^ chosen.nets, now):
                     chosen, held = candidate, now
     return chosen
 
@@ -187,6 +190,13 @@ def _is_of_the_step(name: str, vocabulary: Vocabulary) -> bool:
     tensor = vocabulary.symbols[name]
     arrays = vocabulary.cell.arrays
     return all(arrays[entry.name].role == "derived" for entry in tensor.expr.atoms(Entry))
+
+
+def _layouts(vocabulary: Vocabulary) -> Iterator[Change]:
+    """Beside single columns gradients may be rows."""
+    if vocabulary.columns and vocabulary.many is None:
+        yield lambda now: replace(now, layout="rows")
+        yield lambda now: replace(now, layout="transposed")
 
 
 def _nets(vocabulary: Vocabulary) -> Iterator[Change]:

@@ -13,12 +13,16 @@ def spelled_by(reader: Reader) -> Names:
 
     def names(name: str, label: str | None) -> str:
         array = reader.ground.program.arrays.get(name)
+        return plain(name, label) + (r"^\top" if array and reader.is_turned(array.tensor) else "")
+
+    def plain(name: str, label: str | None) -> str:
+        array = reader.ground.program.arrays.get(name)
         number = f"[{array.labels.index(label)}]" if array and label else ""
         if known := reader.spellings.get(name + number):
             mark, symbol = known
             return reader.cotangent_latex(reader.symbol_latex(symbol)) if mark else reader.symbol_latex(symbol)
         if array and array.role == "cotangent" and not name.startswith(SEED):
-            return reader.cotangent_latex(names(name.removeprefix(COTANGENT), label))
+            return reader.cotangent_latex(plain(name.removeprefix(COTANGENT), label))
         if label and name in reader.spellings:
             return symbol_latex(f"{reader.spellings[name][1]}_{label}")
         return latex_name(name, label)

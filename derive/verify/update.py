@@ -1,4 +1,4 @@
-"""Parameter updates: W − α dW, whose sign is what can be wrong."""
+"""Parameter updates: W − α dW or ΔW = −α dW, whose sign is what can be wrong."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MARKS = ("_new", "_old")
 
 def update_due(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
     """What a parameter's update should be, and a reader that knows its rate; None for a claim that is none."""
-    name = _parameter(claim.left, reader)
-    terms = claim.right.terms if isinstance(claim.right, Sum) else ()
+    changed = _changed(claim.left, reader)
+    name = changed or _parameter(claim.left, reader)
+    terms = claim.right.terms if isinstance(claim.right, Sum) and not changed else (claim.right,)
     before = [term for term in terms if name and _parameter(term, reader) == name]
-    if name is None or len(before) != 1:
+    rest = [term for term in terms if term not in before]
+    if name is None or len(before) != (0 if changed else 1) or len(rest) != 1:
         return None
-    (step,) = [term for term in terms if term is not before[0]] if len(terms) == 2 else (None,)
-    if step is None:
-        return None
+    (step,) = rest
     factors = step.of if isinstance(step, Negative) else step
     rates = [f for f in (factors.factors if isinstance(factors, Product) else ()) if _is_rate(f, reader)]
     wider = _with_scalars(reader, rates, name)
@@ -35,7 +35,16 @@ def update_due(claim: Claim, reader: Reader) -> tuple[Reader, Tensor] | None:
         rate = reduce(lambda a, b: a * b, (wider.meanings(factor)[0] for factor in rates), Tensor(gradient.expr**0))
     except HandgradError:
         return None
-    return wider, parameter - rate * gradient
+    gradient = gradient.T if reader.layout == "transposed" else gradient
+    return wider, -(rate * gradient) if changed else parameter - rate * gradient
+
+
+def _changed(node: Node, reader: Reader) -> str | None:
+    """The parameter W of ΔW."""
+    match node:
+        case Product(factors=(Symbol(name="\\Delta"), of)):
+            return _parameter(of, reader)
+    return None
 
 
 def _parameter(node: Node, reader: Reader) -> str | None:
