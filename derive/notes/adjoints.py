@@ -14,6 +14,7 @@ from derive.notes.plain import symbol_text
 from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, children, split_time
 
 FRACTION = ""  # the sign of ∂L/∂h
+BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")  # of names that are cotangents, whatever of
 BAR = "\\bar"  # the sign of the name h̄; that of δ_h is \delta_, that of δh \delta
 NAME = re.compile(r"\\bar\{(.+?)\}(.*)")
 
@@ -95,10 +96,10 @@ def is_loss(numerator: Node) -> bool:
     return False
 
 
-def is_step_loss(quotient: Quotient) -> bool:
-    """Whether a fraction's numerator is the loss of one step, ∂L_t."""
-    match quotient.numerator:
-        case Differential(of=Symbol(name=name)):
+def is_step_loss(node: Node) -> bool:
+    """Whether a formula is a fraction whose numerator is the loss of one step, ∂L_t."""
+    match node:
+        case Quotient(numerator=Differential(of=Symbol(name=name))):
             base, time = split_time(name)
             return base in LOSSES and time is not None
     return False

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
-from derive.notes.adjoints import FRACTION, Mark, differentiated, mark_of, marks
+from derive.notes.adjoints import BARE_LETTERS, FRACTION, Mark, differentiated, mark_of, marks
 from derive.notes.interpretation import Interpretation
 from derive.notes.latex import LOSSES
 from derive.notes.plain import ACCENTED
 from derive.notes.syntax import Symbol, split_time
 from derive.notes.vocabulary import Vocabulary
-
-_BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")
 
 
 def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -26,7 +24,7 @@ def bare_cotangents(vocabulary: Vocabulary) -> tuple[str, ...]:
         dict.fromkeys(
             base
             for base in bases
-            if (base.startswith(_BARE_LETTERS) or base in differentiated or base in about)
+            if (base.startswith(BARE_LETTERS) or base in differentiated or base in about)
             and base not in vocabulary.named
             and base.partition("_")[0] not in LOSSES
             and not (base.endswith(("_n", "_i", "_k")) and base[:-2] in differentiated)

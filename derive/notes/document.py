@@ -45,6 +45,7 @@ _DROPPED = re.compile(
     rf"\\(?:begin|end)\{{(?:{_ENVIRONMENTS})\*?\}}(?:\{{\d+\}})?|\\(?:label|ref|eqref)\{{[^{{}}]*\}}"
     r"|\\(?:nonumber|notag|displaystyle|textstyle|limits|therefore|bullet)\b"
 )
+_ADDED = re.compile(r"\\mathrel\s*\{\s*\+\s*(?:=\s*\}|\}\s*=)")
 _LEAD = re.compile(rf"(?:\s|&|{_DROPPED.pattern})*")
 # What stands between two equations on one row.
 _BETWEEN = re.compile(
@@ -247,7 +248,7 @@ def _rows(body: str, line: int) -> Iterator[tuple[str, str | None, int]]:
             if found := pattern.search(clean):
                 number = form.format(found[1].strip())
                 clean = clean[: found.start()] + clean[found.end() :]
-        clean = _WORDS.sub(" ", _without_alignment(_DROPPED.sub(" ", clean)))
+        clean = _WORDS.sub(" ", _without_alignment(_DROPPED.sub(" ", _ADDED.sub("+=", clean))))
         lead = _LEAD.match(row)
         start = line + body.count("\n", 0, position + (lead.end() if lead else 0))
         position += len(row) + 2

@@ -21,6 +21,7 @@ from derive.notes.syntax import (
     Number,
     Power,
     Product,
+    Quotient,
     Slice,
     Sum,
     Symbol,
@@ -30,7 +31,7 @@ from derive.notes.syntax import (
     walk,
 )
 
-_FORWARD = (Symbol, Number, Sum, Product, Negative, Power, Applied, Concatenation, Slice, Transpose)
+_FORWARD = (Symbol, Number, Sum, Product, Negative, Power, Applied, Concatenation, Quotient, Slice, Transpose)
 _COTANGENT_LETTERS = ("\\delta", "\\Delta", "d_next")
 
 
@@ -68,6 +69,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
         if (
             len(names) == len(lefts)
             and all(isinstance(part, _FORWARD) for part in walk(claim.right))
+            and not any(part.name == "diag" for part in walk(claim.right) if isinstance(part, Symbol))
             and not any(one in cotangents or one in barred or one.startswith(_COTANGENT_LETTERS) for one in symbols)
             and not {split_time(one)[0] for one in symbols} & named
             and not any(map(_is_backward_in_time, names))
@@ -210,7 +212,8 @@ class Roles:
         """Whether an undefined symbol without a time is a number: the α in (1 − α) h + α f(W x)."""
         base, time = split_time(name)
         plain = time is None and base not in self.defined and not self.is_matrix(name)
-        likely = name in self._beside_numbers or (name.startswith("\\") and name in self._factors)
+        letter = name.startswith("\\") and name in self._factors
+        likely = letter or name in self._beside_numbers or name in self._divisors
         return self.numbers and plain and likely and name not in self._vectors | self._concatenated
 
     @cached_property
@@ -218,6 +221,10 @@ class Roles:
         """What is added to a number or subtracted from one."""
         sums = (node.terms for node in self._nodes if isinstance(node, Sum))
         return {n for terms in sums if any(isinstance(t, Number) for t in terms) for t in terms if (n := _name(t))}
+
+    @cached_property
+    def _divisors(self) -> set[str]:
+        return {name for node in self._nodes if isinstance(node, Quotient) and (name := _name(node.denominator))}
 
     @cached_property
     def _concatenated(self) -> set[str]:

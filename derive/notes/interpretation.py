@@ -23,6 +23,7 @@ class Interpretation:
         total_next: quantities h whose dh_next is all that reaches h, rather than what reaches it from the next step.
         direct: whether the loss reads every step's outputs, rather than the last one's alone.
         layout: how the gradients of columns are laid out.
+        own: whether names that equations define, and that are no cotangent's, stand for what these say.
     """
 
     nets: frozenset[Mark] = frozenset()
@@ -30,6 +31,7 @@ class Interpretation:
     total_next: frozenset[str] = frozenset()
     direct: bool = True
     layout: Layout = "columns"
+    own: bool = False
 
     def sentences(self, arguments: Mapping[str, str], defined: Collection[str] = ()) -> Iterator[str]:
         """What each choice that is not the first one says.

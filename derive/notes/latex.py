@@ -13,10 +13,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from derive.errors import NotesError
+from derive.notes.brackets import BETWEEN, BRACKETS, GREATER, RECTIFIER, Brackets
 from derive.notes.indices import without_indices
 from derive.notes.scripts import sum_range
 from derive.notes.shapes import SHAPE, SHAPE_ROW, shape_of, with_shapes
-from derive.notes.symbols import MOST_NESTED, TRANSPOSES, Grammar, Symbols
+from derive.notes.symbols import MOST_NESTED, TRANSPOSES, Grammar
 from derive.notes.syntax import (
     Applied,
     Claim,
@@ -42,11 +43,8 @@ MOST_POWER = 99
 LOSSES = {"L", "E", "J", "C", "\\ell", "loss", "Loss"}
 
 _OPERATORS = {"\\odot": "⊙", "\\circ": "⊙", "*": "*", "\\cdot": "·", "\\times": "·", "\\otimes": "⊗"}
-_BRACKETS = {"(": ")", "[": "]"}
-_BETWEEN = {",", ";", "\\|", "|", "&", "\\\\"}
-_CLOSERS = {")", "]", "}", "=", "+", "-", ".", "/", "\\end", "\\rangle"} | _BETWEEN
+_CLOSERS = {")", "]", "}", "=", "+", "-", ".", "/", "\\end", "\\rangle"} | BETWEEN | GREATER
 _CONCATENATIONS = {"concat", "concatenate", "cat", "stack", "vstack", "hstack"}
-_MATRICES = {"matrix", "bmatrix", "pmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"}
 
 
 def parse_claim(text: str, grammar: Grammar) -> Claim:
@@ -64,14 +62,18 @@ def parse_claim(text: str, grammar: Grammar) -> Claim:
     formula = " ".join(line.strip() for line in lines if not SHAPE_ROW.fullmatch(line)).rstrip(" ,.;")
     parser = Parser(formula, grammar)
     left = parser.side()
+    added = parser.next == "+"  # x += y
+    if added:
+        parser.take()
     parser.expect("=")
     right = parser.side()
     parser.end()
+    right = Sum(right.span, (left, right)) if added else right
     claim = without_indices(Claim(left, right, formula), grammar.indices)
     return with_shapes(claim, [shape_of(shape) for shape in shapes]) if shapes else claim
 
 
-class Parser(Symbols):
+class Parser(Brackets):
     """Recursive descent over the tokens of one formula."""
 
     # -- sums and products -------------------------------------------------------------------------------------
@@ -79,7 +81,7 @@ class Parser(Symbols):
     def side(self) -> Node:
         start = self.start()
         terms = [self.signed_term()]
-        while self.next in {"+", "-"}:
+        while self.next in {"+", "-"} and self.peek(1) != "=":
             terms.append(self.signed_term())
         return terms[0] if len(terms) == 1 else Sum(self.since(start), tuple(terms))
 
@@ -143,6 +145,8 @@ class Parser(Symbols):
             return self.raised(self.gradient(), start)
         if self.next == "\\sum":
             return self.sum_over()
+        if self.next == "\\max":
+            return self.rectified()
         if self.next == "\\frac":
             self.take()
             numerator = self.group()
@@ -226,7 +230,7 @@ class Parser(Symbols):
         """What stands after a ^: a sign of transposition or a whole exponent."""
         self.expect("^")
         place = self.position
-        mark = "".join(self.script())
+        mark = self.above()
         if mark in TRANSPOSES or (NUMBER.fullmatch(mark) and "." not in mark and float(mark) <= MOST_POWER):
             return mark
         self.position = place
@@ -248,7 +252,7 @@ class Parser(Symbols):
     def argument(self, function: Node, start: int) -> Node:
         if not self.next or self.next in _CLOSERS | _OPERATORS.keys():
             return function
-        if self.next in _BRACKETS:
+        if self.next in BRACKETS:
             # tanh(x)^2 is the square of tanh(x), tanh x^2 the tanh of the square.
             argument = self.bracketed()
             return self.raised(Applied(self.since(start), function, argument), start)
@@ -275,6 +279,16 @@ class Parser(Symbols):
             node = SumOver(self.since(start), index, node, first)
         return node
 
+    def rectified(self) -> Node:
+        """max(0, z), which is ReLU(z)."""
+        start = self.start()
+        self.take()
+        inside = self.bracketed()
+        match inside:
+            case Concatenation(parts=(Number(value=0), argument) | (argument, Number(value=0))):
+                return Applied(self.since(start), Symbol((start, start), RECTIFIER), argument)
+        raise self.unknown("a maximum before it that is none of 0 and one more")
+
     # -- primaries ---------------------------------------------------------------------------------------------
 
     def primary(self) -> Node:
@@ -284,7 +298,7 @@ class Parser(Symbols):
             if len(token) > MOST_DIGITS:
                 raise self.unknown(f"a number has at most {MOST_DIGITS} digits")
             return Number(self.take().span, Fraction(token))
-        if token in _BRACKETS:
+        if token in BRACKETS:
             return self.bracketed()
         if token == "{":
             return self.raised(self.braced(), start)
@@ -303,24 +317,6 @@ class Parser(Symbols):
             return self.symbol_or_word()
         raise self.unknown("no formula begins with it")
 
-    def bracketed(self) -> Node:
-        start = self.start()
-        closer = _BRACKETS[self.take().text]
-        parts = [self.side()]
-        while self.next in _BETWEEN:
-            self.take()
-            parts.append(self.side())
-        self.expect(closer)
-        if len(parts) > 1:
-            return Concatenation(self.since(start), tuple(parts))
-        return replace(parts[0], span=self.since(start))
-
-    def braced(self) -> Node:
-        self.expect("{")
-        node = self.side()
-        self.expect("}")
-        return node
-
     def group(self) -> Node:
         """What stands in braces, or one token: ``\\frac12``."""
         if self.next in {"{", ""}:
@@ -337,43 +333,6 @@ class Parser(Symbols):
             self.tokens[self.position] = replace(token, text=token.text[1:], span=(start + 1, end))
         return Number((start, start + 1), Fraction(token.text[:1]))
 
-    def outer_product(self) -> Node:
-        """⟨a, b⟩ for a ⊗ b."""
-        start = self.start()
-        self.take()
-        left = self.side()
-        self.expect(",")
-        right = self.side()
-        self.expect("\\rangle")
-        return Product(self.since(start), (left, right), ("⊗",))
-
-    def matrix(self) -> Node:
-        """A column or a row of blocks, or rows of them."""
-        start = self.start()
-        self.take()
-        name = "".join(self.script())
-        if name not in _MATRICES:
-            self.position -= 1
-            raise self.unknown(f"the environment {name!r} is no matrix")
-        if name == "array":
-            self.script()
-        rows: list[list[Node]] = [[]]
-        while self.next != "\\end":
-            rows[-1].append(self.side())
-            if self.next == "&":
-                self.take()
-            elif self.next == "\\\\":
-                self.take()
-                rows.append([])
-        self.take()
-        if "".join(self.script()) != name:
-            raise self.unknown(f"expected the end of {name!r}")
-        span = self.since(start)
-        blocks = [row[0] if len(row) == 1 else Concatenation(span, tuple(row)) for row in rows if row]
-        if not blocks:
-            raise self.unknown("a matrix without entries")
-        return blocks[0] if len(blocks) == 1 else Concatenation(span, tuple(blocks))
-
     def symbol_or_word(self) -> Node:
         """A symbol, perhaps with a slice behind it, or a word that means an operation."""
         start = self.start()
@@ -381,14 +340,14 @@ class Parser(Symbols):
             place = self.position
             self.take()
             word = "".join(self.script())
-            if word in _CONCATENATIONS and self.next in _BRACKETS:
+            if word in _CONCATENATIONS and self.next in BRACKETS:
                 return replace(self.bracketed(), span=self.since(start))
-            if word == "diag" and self.next in _BRACKETS:
+            if word == "diag" and self.next in BRACKETS:
                 inner = self.bracketed()
                 return Applied(self.since(start), Symbol((start, start), "diag"), inner)
             if NUMBER.fullmatch(word):
                 return Number(self.since(start), Fraction(word))
-            if len(word) > 1 and self.next in _BRACKETS and word not in self.grammar.functions:
+            if len(word) > 1 and self.next in BRACKETS and word not in self.grammar.functions:
                 raise self.unknown(f"the function {word!r} before it is not known")
             self.position = place
         self.range_below = ""

@@ -194,12 +194,21 @@ class Reader:
 
     def is_turned(self, tensor: Tensor) -> bool:
         """Whether a tensor is a gradient that is laid out otherwise than what it is of."""
-        arrays, entries = self.ground.program.arrays, tensor.expr.atoms(Entry)
-        gradient = bool(entries) and all(
-            entry.name in arrays and arrays[entry.name].role == "cotangent" for entry in entries
-        )
         vector = any(one.size == 1 for one in tensor.axes)
-        return self.layout != "columns" and gradient and (vector or self.layout == "transposed")
+        return self.layout != "columns" and (vector or self.layout == "transposed") and self.is_gradient(tensor)
+
+    def is_gradient(self, tensor: Tensor) -> bool:
+        """Whether a tensor is made of cotangents alone."""
+        return set(self._are_cotangents(tensor)) == {True}
+
+    def mentions_gradient(self, tensor: Tensor) -> bool:
+        """Whether a cotangent is in a tensor."""
+        return any(self._are_cotangents(tensor))
+
+    def _are_cotangents(self, tensor: Tensor) -> list[bool]:
+        """Of each array in a tensor, whether it is a cotangent."""
+        arrays, names = self.ground.program.arrays, {entry.name for entry in tensor.expr.atoms(Entry)}
+        return [name in arrays and arrays[name].role == "cotangent" for name in names]
 
     def _is_parameter(self, tensor: Tensor) -> bool:
         arrays = self.ground.program.arrays

@@ -32,6 +32,7 @@ _NUMBERED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])\}*\s*(?:_\s*(?:\{[^{}]*\}|\w)\s*
 _TRANSPOSED = re.compile(r"\^\s*\{?\s*(?:T|\\top|\\intercal|\\mathsf\{T\}|\\mathrm\{T\})(?![A-Za-z])")
 _AT_T = re.compile(r"[_^]\s*\{?\s*(?:[^{}]*[^A-Za-z{}])?t\b")
 _AT_0 = re.compile(r"_\s*(?:0\b|\{0\})")
+_AT_2 = re.compile(r"_\s*(?:2\b|\{2\})")  # further steps under numbers are quantities of their own
 _MANY = re.compile(r"(?:\(\s*[NB]\s*,|[NB]\s*\\times|\\times\s*[NB]\s*\})")
 
 
@@ -78,7 +79,7 @@ def parse_document(document: Document, settings: Settings) -> Parsed:
     text = "\n".join(passage.latex for passage in document.passages)
     letters = Counter(_CLOCK.findall(text))
     letter = "t" if not letters or "t" in letters else letters.most_common(1)[0][0]
-    if not letters and not _AT_T.search(text) and _AT_0.search(text):
+    if not letters and not _AT_T.search(text) and _AT_0.search(text) and not _AT_2.search(text):
         letter = "0"
     clock = Clock(letter, last=re.search(rf"(?<![A-Za-z])T\s*[_^]\s*\{{?\s*\(?{letter}(?![A-Za-z])", text) is None)
     singles, phrases = _names(settings, clock)

@@ -21,6 +21,7 @@ from derive.notes.syntax import (
     Number,
     Power,
     Product,
+    Quotient,
     Slice,
     Sum,
     Symbol,
@@ -139,6 +140,8 @@ class Sizes:
                     own = [next(self.numbers) for _ in function.parts]
                     self.join(self.own(sizes), self.composite(own, map(str, range(len(own)))))
                 return sizes
+            case Quotient(numerator=above, denominator=below):
+                return self.unify(self.of(above), self.of(below))
             case Sum(terms=terms):
                 whole: list[int] = []
                 for term in terms:

@@ -55,7 +55,7 @@ def _cotangent(claims: Sequence[Claim]) -> tuple[str, str]:
         if isinstance(node, Quotient) and is_loss(node.numerator):
             start, end = node.numerator.span
             forms[rf"\frac{{{text[start:end]}}}{{\partial {{}}}}", FRACTION] += 1
-        elif isinstance(node, Differential) and isinstance(node.of, Symbol):
+        elif isinstance(node, Differential) and isinstance(node.of, Symbol) and node.span[0] < node.of.span[0]:
             mark = text[node.span[0] : node.of.span[0]].strip()
             before = mark + ("" if mark == "d" else " ")
             forms[r"\nabla_{{}} L" if node.sign == "\\nabla" else before + "{}", node.sign] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -117,6 +118,10 @@ class Cursor:
                 parts.append(token)
         return parts
 
+    def above(self) -> str:
+        """What stands above as an exponent; a power entry by entry, h^{∘2}, is that power."""
+        return re.sub(r"^(?:\\odot|\\circ)(?=\d)", "", "".join(self.script()))
+
 
 class Symbols(Cursor):
     """Symbols and their slices."""
@@ -209,7 +214,7 @@ class Symbols(Cursor):
         """Whether the superscript that follows is an exponent or a transposition rather than a part of the name."""
         place = self.position
         self.take()
-        mark = "".join(self.script())
+        mark = self.above()
         self.position = place
         number = NUMBER.fullmatch(mark) is not None and not numbered
         return mark in TRANSPOSES or number or mark in {"'", "-1"}

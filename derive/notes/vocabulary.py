@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache, partial
 from typing import TypeVar
@@ -11,10 +12,12 @@ from sympy import Expr, Function
 
 from derive.calculus import SEED, vjp
 from derive.equality import Ground
+from derive.errors import HandgradError
 from derive.index import Dim, Entry
-from derive.notes.adjoints import FRACTION, Mark, adjoint_of, cotangent_names, is_step_loss, sign_of
+from derive.notes.adjoints import BARE_LETTERS, FRACTION, Mark, adjoint_of, cotangent_names, is_step_loss, sign_of
 from derive.notes.derived import arriving, cotangent, is_in, is_seed, marked, one_step_on, shared
 from derive.notes.interpretation import NET, Interpretation
+from derive.notes.latex import LOSSES
 from derive.notes.meaning import Reader
 from derive.notes.shift import mentions_next
 from derive.notes.style import Style, style_of
@@ -149,6 +152,17 @@ class Vocabulary:
         }
 
     @cached_property
+    def own(self) -> Mapping[str, Claim]:
+        """Names that an equation introduces, u_t = δh_t ⊙ o_t, and that equation; δ and its like are cotangents."""
+        found: dict[str, Claim] = {}
+        for claim in self.claims:
+            base, time = split_time(claim.left.name) if isinstance(claim.left, Symbol) else ("", None)
+            usual = base.startswith(BARE_LETTERS) or adjoint_of(base) or base.partition("_")[0] in LOSSES
+            if base and time in {None, 0} and not usual and self._is_unknown(base) and base not in self.named:
+                found.setdefault(base, claim)
+        return found
+
+    @cached_property
     def direct_losses(self) -> bool:
         """Whether ∂L_t/∂h_t is a term of ∂L/∂h_t: what comes from the loss of one step."""
         for claim in self.claims:
@@ -186,6 +200,7 @@ class Vocabulary:
             of = self._received(claim.left)
             terms = getattr(claim.right, "terms", (claim.right,)) if of else ()
             names = [name for term in terms if (name := symbol_below(term)) and self._is_unknown(name)]
+            names = [name for name in names if split_time(name)[0] not in self.own]
             later = [name for name in names if self._is_later(name)] or names[1:]
             if of and len(names) <= 2 and len(later) <= 1:
                 found |= {name: Source(of, name in later) for name in names}
@@ -330,7 +345,17 @@ class Vocabulary:
         if self.two_sources and reader.ground is self.ground:
             # What comes from the loss alone only two steps can tell from what comes from the next one.
             bound = {name: tensor for name, tensor in bound.items() if not is_seed(tensor)}
-        return replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
+        reader = replace(reader, symbols={**reader.symbols, **found, **bound}, adjoints={**reader.adjoints, **adjoints})
+        return self._with_own_names(reader) if how.own else reader
+
+    def _with_own_names(self, reader: Reader) -> Reader:
+        """The reader with names that equations introduce as what these say, where that is understood."""
+        for claim in self.own.values():
+            if isinstance(claim.left, Symbol) and claim.left.name not in reader.symbols:
+                with suppress(HandgradError):
+                    value = reader.meanings(claim.right)[0]
+                    reader = replace(reader, defined={**reader.defined, claim.left.name: value})
+        return reader
 
     def _alias(self, of: str, time: str, reader: Reader) -> Tensor | None:
         """The cotangent that an alias stands for, at the time that stands behind its name."""

@@ -217,6 +217,8 @@ def _without_edit(judgement: Judgement, reader: Reader) -> str:
 
 
 def _derived(claim: Claim, judgement: Judgement, reader: Reader) -> str:
+    if judgement.kind == "definition":
+        return claim.text
     span = bare(claim.left).span
     left = claim.text[span[0] : span[1]]
     return f"{left} = {_right_side(judgement, reader)}"

@@ -14,6 +14,7 @@ from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
 from derive.functions import is_opaque
 from derive.index import Entry
+from derive.notes.adjoints import is_step_loss
 from derive.notes.jacobian import Jacobian
 from derive.notes.meaning import Reader
 from derive.notes.plain import plain
@@ -39,7 +40,7 @@ from derive.notes.syntax import (
 from derive.program import Array, Program
 from derive.tensor import Tensor, elementwise, shape_text
 from derive.unroll import SHARE
-from derive.verify.loops import added_to, from_outside, passed_to_the_step_before
+from derive.verify.loops import added, added_to, from_outside, passed_to_the_step_before
 from derive.verify.update import update_due
 
 _PASSED_ON = "it is read as what is passed on to the step before"
@@ -124,11 +125,12 @@ def defines_loss(left: Node, reader: Reader) -> bool:
 def per_step(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> Claim:
     """What a claim on a parameter's gradient says of one step: the sum over t dropped, δ_{t+1} h_t as δ_t h_{t−1}.
 
+    What a loop adds to the gradient, dW = dW + …, is the step's share as well.
     A reader that knows step t + 1 itself reads it as it stands.
     """
     if kind != "update" and not is_gradient(kind, due, reader):
         return claim
-    right = _without_sums(claim.right, reader)
+    right = _without_sums(claim.right if kind == "update" else added(claim), reader)
     return replace(claim, right=_shifted(right) if reader.ahead else right)
 
 
@@ -159,7 +161,7 @@ def lost_sum(claim: Claim, kind: Kind, due: Tensor, reader: Reader) -> tuple[str
     if not is_gradient(kind, due, reader):
         return ()
     sums = [node for node in walk(claim.right) if isinstance(node, SumOver) and sums_over_time(node, reader)]
-    if any(_is_of_all_steps(part, reader) for node in sums for part in walk(node.body)):
+    if any(_is_of_all_steps(part, reader) for node in sums if not is_step_loss(node.body) for part in walk(node.body)):
         return ("the sum over t is of what is of all steps already",)
     if reader.ahead and any(map(_begins_late, sums)):
         return ("the sum over t leaves out the first step",)
@@ -204,7 +206,7 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
             return "definition", reader, reader.defined[name]
         case Symbol() | Concatenation() if reader.function(left) is None:
             due = reader.meanings(left)[0]
-            return ("cotangent" if _all_cotangents(due, reader) else "forward"), reader, due
+            return ("cotangent" if reader.is_gradient(due) else "forward"), reader, due
         case Differential(of=Symbol() as symbol, sign=sign) if reader.function(symbol) is None:
             return "cotangent", reader, reader.cotangent(symbol, sign)
         case Quotient(numerator=Differential(of=above), denominator=Differential(of=Symbol() as below)):
@@ -223,11 +225,6 @@ def target(claim: Claim, reader: Reader) -> tuple[Kind, Reader, Tensor]:
         raise NotesError(f"the left side of {claim.text!r} does not fit together: {error}") from None
 
 
-def _all_cotangents(tensor: Tensor, reader: Reader) -> bool:
-    arrays = reader.ground.program.arrays
-    return bool(tensor.expr.atoms(Entry)) and all(arrays[e.name].role == "cotangent" for e in tensor.expr.atoms(Entry))
-
-
 def has_upstream(node: Node, reader: Reader) -> bool:
     """Whether a cotangent stands on the right: a differential outside of a fraction, or an incoming one.
 
@@ -237,8 +234,10 @@ def has_upstream(node: Node, reader: Reader) -> bool:
         return reader.is_loss(node.numerator)
     if isinstance(node, Differential):
         return reader.function(node.of) is None
+    if isinstance(node, Symbol) and node.name in reader.defined:
+        return reader.mentions_gradient(reader.defined[node.name])
     if isinstance(node, Symbol):
-        return node.name in reader.symbols and _all_cotangents(reader.symbols[node.name], reader)
+        return node.name in reader.symbols and reader.is_gradient(reader.symbols[node.name])
     return any(has_upstream(child, reader) for child in children(node))
 
 

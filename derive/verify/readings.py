@@ -96,9 +96,10 @@ def _meaning(name: str, reader: Reader) -> tuple[Any, ...]:
     readers = [one for one in (reader, reader.ahead, reader.last) if one]
     tensors = (table.get(name) for one in readers for table in (one.symbols, one.adjoints))
     nets = tuple((sign, net.expr) for one in readers for (sign, gate), net in one.nets.items() if gate == name)
+    defined = tuple(one.defined[name].expr if name in one.defined else None for one in readers)
     # Two steps without a direct loss are another program under the same names.
     programs = tuple(one.ground.program.inputs for one in readers)
-    return (*(tensor.expr if tensor else None for tensor in tensors), nets, programs, reader.layout)
+    return (*(tensor.expr if tensor else None for tensor in tensors), nets, programs, reader.layout, defined)
 
 
 def _holds(claim: Claim, reader: Reader) -> bool:
@@ -117,7 +118,16 @@ def best(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
     chosen = _explaining_most(vocabulary, judge)
     likely = _by_analogy(vocabulary, chosen)
     chosen = max(likely, chosen, key=lambda how: sum(judge(how)))
-    return as_others(vocabulary, chosen, judge)
+    chosen = as_others(vocabulary, chosen, judge)
+    return _with_own_names(vocabulary, chosen, judge)
+
+
+def _with_own_names(vocabulary: Vocabulary, how: Interpretation, judge: Judge) -> Interpretation:
+    """Names that are no cotangent's as the notes' own, if an equation that uses them holds with that."""
+    own = replace(how, own=bool(vocabulary.own))
+    introduced = {id(claim) for claim in vocabulary.own.values()}
+    verdicts = zip(vocabulary.claims, judge(how), judge(own), strict=True)
+    return own if any(now > before and id(claim) not in introduced for claim, before, now in verdicts) else how
 
 
 def _explaining_most(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
