@@ -153,12 +153,14 @@ class Vocabulary:
 
     @cached_property
     def own(self) -> Mapping[str, Claim]:
-        """Names that an equation introduces, u_t = δh_t ⊙ o_t, and that equation; δ and its like are cotangents."""
+        """Names that an equation introduces for others, u_t = δh_t ⊙ o_t, and that equation; δ is never one."""
         found: dict[str, Claim] = {}
+        used = {part.name for claim in self.claims for part in walk(claim.right) if isinstance(part, Symbol)}
         for claim in self.claims:
             base, time = split_time(claim.left.name) if isinstance(claim.left, Symbol) else ("", None)
             usual = base.startswith(BARE_LETTERS) or adjoint_of(base) or base.partition("_")[0] in LOSSES
-            if base and time in {None, 0} and not usual and self._is_unknown(base) and base not in self.named:
+            unknown = bool(base) and self._is_unknown(base) and base not in self.named and not usual
+            if unknown and time in {None, 0} and isinstance(claim.left, Symbol) and claim.left.name in used:
                 found.setdefault(base, claim)
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import ge
 from typing import Any
 
 from derive.errors import HandgradError
@@ -119,15 +120,7 @@ def best(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
     likely = _by_analogy(vocabulary, chosen)
     chosen = max(likely, chosen, key=lambda how: sum(judge(how)))
     chosen = as_others(vocabulary, chosen, judge)
-    return _with_own_names(vocabulary, chosen, judge)
-
-
-def _with_own_names(vocabulary: Vocabulary, how: Interpretation, judge: Judge) -> Interpretation:
-    """Names that are no cotangent's as the notes' own, if an equation that uses them holds with that."""
-    own = replace(how, own=bool(vocabulary.own))
-    introduced = {id(claim) for claim in vocabulary.own.values()}
-    verdicts = zip(vocabulary.claims, judge(how), judge(own), strict=True)
-    return own if any(now > before and id(claim) not in introduced for claim, before, now in verdicts) else how
+    return replace(chosen, own=bool(vocabulary.own))
 
 
 def _explaining_most(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
@@ -144,10 +137,7 @@ def _explaining_most(vocabulary: Vocabulary, judge: Judge) -> Interpretation:
             candidate = change(chosen)
             if candidate != chosen:
                 now = judge(candidate)
-                more = sum(now) - sum(held)
-                # One equation alone is more likely to lack a transpose than to be the only one that is laid out so.
-                enough = more > (chosen.layout == "columns" != candidate.layout)
-                if enough and _explains(vocabulary, candidate.nets ^ chosen.nets, now):
+                if _is_better(vocabulary, (chosen, held), (candidate, now)):
                     chosen, held = candidate, now
     return chosen
 
@@ -169,9 +159,19 @@ def _by_analogy(vocabulary: Vocabulary, how: Interpretation) -> Interpretation:
     return how
 
 
-def _explains(vocabulary: Vocabulary, changed: frozenset[Mark], held: Held) -> bool:
-    """Whether another reading of one gate's cotangent makes the equation for it right, and not others by chance."""
-    return len(changed) != 1 or all(Marked(*mark).is_explained(vocabulary.claims, held) for mark in changed)
+def _is_better(vocabulary: Vocabulary, old: tuple[Interpretation, Held], new: tuple[Interpretation, Held]) -> bool:
+    """Whether more equations hold under a new reading, and not by chance.
+
+    One equation alone does not tell that gradients are rows, it may lack a transpose; nor how one gate's cotangent is
+    read, unless it is the equation for it.
+    """
+    (before, held), (after, now) = old, new
+    more = sum(now) - sum(held)
+    if after.layout != before.layout:
+        return more > (before.layout == "columns")
+    changed = after.nets ^ before.nets
+    explained = len(changed) != 1 or all(Marked(*mark).is_explained(vocabulary.claims, now) for mark in changed)
+    return more > 0 if explained else more > 1 and all(map(ge, now, held))
 
 
 def defined_symbols(vocabulary: Vocabulary) -> set[str]:
