@@ -22,7 +22,7 @@ MARKS = {
     "f̄ alone": (r"\bar @_t", None, r"\bar c_t", r"\bar h_t"),
     "∇_f alone": (r"\nabla_{@_t} L", None, r"\nabla_{c_t} L", r"\nabla_{h_t} L"),
 }
-USUAL = ("δ_f beside fractions", "δ^f_t beside δf", "δô beside δo", "df alone")  # others take as long and say no more
+USUAL = ("δ_f beside fractions", "df alone")  # others take as long and say no more
 UPSTREAM = {"i": r"{c} \odot g", "f": r"{c} \odot c_{{t-1}}", "g": r"{c} \odot i", "o": r"{h} \odot \tanh(c_t)"}
 SLOPE = {gate: rf"{gate} \odot (1 - {gate})" for gate in "ifo"} | {"g": "(1 - g^2)"}
 # gate, the part of its equation that is mistaken, what stands there instead
