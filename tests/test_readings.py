@@ -89,6 +89,27 @@ def test_one_equation_alone(line: str, sentence: str) -> None:
     assert (found.finding, found.verdict.difference) == ("wrong", sentence)
 
 
+@pytest.mark.parametrize(
+    ("cell", "gate", "slope"),
+    [
+        ("rnn_tanh", "h", "1 - h_t^2"),
+        ("gru", "z", r"z_t \odot (1 - z_t)"),
+        ("mgu", "f", r"f_t \odot (1 - f_t)"),
+        ("lstm_peephole", "i", r"i_t \odot (1 - i_t)"),
+        ("slstm", "o", r"o_t \odot (1 - o_t)"),
+    ],
+)
+def test_other_cells(cell: str, gate: str, slope: str) -> None:
+    """Broken if a cell has no pre-activation for a gate whose function is applied to a formula."""
+    front = f"---\ncell: {cell}\n---\n"
+    line = rf"\delta_{gate} = \frac{{\partial L}}{{\partial {gate}_t}} \odot ({slope})"
+    (right,) = check(line, front=front)
+    assert right.finding == "holds_under_reading"
+    assert f"δ_{gate} is read as the gradient of " in (right.under or "")
+    (wrong,) = check(line.replace("1 - ", "1 + "), front=front)
+    assert wrong.finding == "wrong"
+
+
 def test_the_report_says_how_it_was_read() -> None:
     """Broken if it cannot be seen what a gate's δ was taken for."""
     *_, one = check(r"\delta_f = \frac{\partial L}{\partial f} \odot f \odot (1 - f)")

@@ -14,7 +14,7 @@ from sympy import Function
 
 from derive.equality import Ground
 from derive.errors import HandgradError, NotesError
-from derive.index import Joined, entries
+from derive.index import Entry, Joined, entries
 from derive.notes.functions import KNOWN
 from derive.notes.glossary import Forward, Roles, identifier
 from derive.notes.meaning import Reader
@@ -236,6 +236,19 @@ def _distinct(labels: Iterable[str]) -> Iterator[str]:
     found = list(labels)
     good = len(set(found)) == len(found) and all(found)
     return iter(found if good else [str(k + 1) for k in range(len(found))])
+
+
+def with_nets(cell: Program) -> Program:
+    """A cell in which what a gate's function is applied to is a quantity, as it is in a cell that notes define."""
+    equations: list[Equation] = []
+    for equation in cell.equations:
+        value = equation.value
+        if isinstance(value, Function) and len(value.args) == 1 and not isinstance(value.args[0], Entry):
+            array = Array(f"{equation.name}{NET}", equation.array.sizes)
+            equations.append(define(array, Tensor(value.args[0], equation.array.axes)))
+            value = value.func(Entry(array.name, *equation.array.indices))
+        equations.append(replace(equation, value=value))
+    return replace(cell, equations=tuple(equations))
 
 
 def check_complete(roles: Roles, unread: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ from derive.notes.glossary import (
     with_names,
     with_slices,
 )
-from derive.notes.infer import Inferred, check_complete, infer_cell
+from derive.notes.infer import Inferred, check_complete, infer_cell, with_nets
 from derive.notes.parsed import Parsed, parse_document
 from derive.notes.plain import symbol_text
 from derive.notes.settings import Settings
@@ -117,7 +117,7 @@ def _bound(parsed: Parsed, settings: Settings, cell: Program) -> Vocabulary:
     known = {**forward, **{name: tensor for name, tensor in own.items() if not _is_cotangent(tensor, program)}}
     vocabulary = Vocabulary(
         claims=parsed.claims,
-        cell=cell,
+        cell=with_nets(cell),
         symbols=known,
         functions=parsed.functions,
         grammar=parsed.grammar,

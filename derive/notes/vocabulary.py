@@ -113,7 +113,7 @@ class Vocabulary:
     def _argument(self, entry: Entry) -> Expr | None:
         """What the function is applied to whose value an entry is."""
         definition = self.cell.definitions.get(entry.name)
-        if definition is None or not isinstance(definition.value, Function):
+        if definition is None or not isinstance(definition.value, Function) or len(definition.value.args) != 1:
             return None
         (argument,) = definition.value.args
         return definition.at(entry.indices).args[0] if isinstance(argument, Entry) else None
