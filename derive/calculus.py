@@ -12,11 +12,23 @@ from itertools import permutations
 from sympy import Add, Expr, Function, Mul, S
 
 from derive.errors import CellError
-from derive.index import Entry, Index, KroneckerDelta, Sigma, entries, free_indices, fresh, rename_bound, substitute
+from derive.index import (
+    Bound,
+    Entry,
+    Index,
+    KroneckerDelta,
+    Sigma,
+    entries,
+    free_indices,
+    fresh,
+    rename_bound,
+    substitute,
+)
 from derive.normal import Term, use_deltas
 from derive.program import Array, Equation, Program, tidy
 
 Naming = Callable[[str], str]
+Kind = tuple[type, tuple[str, ...]]
 
 COTANGENT = "d"  # dx is the cotangent of x
 SEED = "d_next_"  # d_next_h is what reaches h from outside of the step
@@ -141,11 +153,10 @@ def jvp(
     equations: list[Equation] = []
     for equation in program.equations:
         used = dict.fromkeys(entry.name for entry in equation.reads if entry.name in moving)
-        pushed = [push_forward(equation, program.arrays[name], moving[name]) for name in used]
-        if pushed or equation.name in outputs:
+        pushed = Add(*(push_forward(equation, program.arrays[name], moving[name]) for name in used))
+        if pushed != 0 or equation.name in outputs:
             moving[equation.name] = Array(tangent(equation.name), equation.array.sizes, "tangent")
-            value = tidy(say(Add(*pushed)), equation.array.indices)
-            equations.append(Equation(moving[equation.name], value))
+            equations.append(Equation(moving[equation.name], tidy(say(pushed), equation.array.indices)))
     for name in outputs:
         if name not in moving:
             moving[name] = Array(tangent(name), program.arrays[name].sizes, "tangent")
@@ -221,20 +232,35 @@ def _expose(expr: Expr) -> list[tuple[tuple[Index, ...], list[Expr]]]:
 def speaker(equations: Sequence[Equation]) -> Callable[[Expr], Expr]:
     """A rewriting that says an expression with the names of equations whose right side occurs in it."""
     known: dict[Expr, str] = {}
+    kinds: set[Kind] = set()
     for equation in equations:
-        if isinstance(equation.value, Function) and set(free_indices(equation.value)) == set(equation.array.indices):
-            known.setdefault(_numbered(equation.value, equation.array.indices), equation.name)
+        value = equation.value
+        if isinstance(value, Function | Bound) and set(free_indices(value)) == set(equation.array.indices):
+            known.setdefault(_numbered(value, equation.array.indices), equation.name)
+            kinds.add(_kind(value))
 
-    def say(expr: Expr) -> Expr:
-        if isinstance(expr, Function) and not isinstance(expr, KroneckerDelta):
+    def named(expr: Expr) -> Expr:
+        """The entry that an expression as a whole is, or the expression."""
+        if isinstance(expr, Function | Bound) and _kind(expr) in kinds:
             for order in permutations(free_indices(expr)):
                 if name := known.get(_numbered(expr, order)):
                     return Entry(name, *order)
-        if isinstance(expr, Entry) or not expr.args:
-            return expr
-        return expr.func(*map(say, expr.args))
+        return expr
+
+    def say(expr: Expr) -> Expr:
+        whole = named(expr)
+        if isinstance(whole, Entry) or not whole.args:
+            return whole
+        inside = tuple(map(say, whole.args))
+        # What is inside of an equation may have a name itself, and stand there under it.
+        return named(whole.func(*inside)) if inside != whole.args else whole
 
     return say
+
+
+def _kind(expr: Expr) -> Kind:
+    """What an expression and another have in common if one is the other at other indices."""
+    return type(expr), tuple(sorted(str(index.dim) for index in free_indices(expr)))
 
 
 def _numbered(expr: Expr, order: Sequence[Index]) -> Expr:

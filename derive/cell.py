@@ -38,8 +38,10 @@ __all__ = [
     "dims",
     "exp",
     "log",
+    "max",
     "maximum",
     "mean",
+    "min",
     "minimum",
     "parameter",
     "relu",
@@ -110,7 +112,7 @@ class Formula:
         return Formula(lambda names: self.meaning(names)[key])
 
     def __iter__(self) -> Iterator[Formula]:
-        raise CellError("a quantity is no list; the sum over an axis is derive.cell.sum")
+        raise CellError("a quantity is no list; sums and maxima over an axis are derive.cell.sum, max and min")
 
     def __call__(self, *_: Any) -> Formula:
         """What is written like a function and is none is found out with the rest of the equation."""
@@ -166,6 +168,23 @@ def sum(operand: Any, over: Size | int | None = None) -> Formula:
 def mean(operand: Any, over: Size | int | None = None) -> Formula:
     """The mean over an axis, the last one or that of a size or a position; the axis stays, with length 1."""
     return Formula(lambda names: as_tensor(_meaning(operand, names)).mean(over))
+
+
+def max(operand: Any, over: Size | int | None = None) -> Formula:
+    """The largest over an axis, the last one or that of a size or a position; the axis stays, with length 1."""
+    _check_axis("max", over)
+    return Formula(lambda names: as_tensor(_meaning(operand, names)).largest(over))
+
+
+def min(operand: Any, over: Size | int | None = None) -> Formula:
+    """The smallest over an axis, the last one or that of a size or a position; the axis stays, with length 1."""
+    _check_axis("min", over)
+    return Formula(lambda names: -(-as_tensor(_meaning(operand, names))).largest(over))
+
+
+def _check_axis(name: str, over: Any) -> None:
+    if isinstance(over, Formula):
+        raise CellError(f"{name} is over an axis, which is given by a size or a position; that of two is {name}imum")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
 from derive.functions import FUNCTIONS, PRIME
-from derive.index import Dim, Entry, Index, KroneckerDelta, Sigma
+from derive.index import Bound, Dim, Entry, Index, KroneckerDelta, Max, Sigma
 from derive.program import Array, Program
 
 Sizes = Mapping[Dim, int]
@@ -25,11 +25,18 @@ Values = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What numbers and functions mean: ``number`` converts a rational, ``apply`` evaluates a function."""
+    """What numbers and functions mean.
+
+    Attributes:
+        number: converts a rational.
+        apply: evaluates a function.
+        largest: reduces an array to its largest entries along the last axis.
+    """
 
     dtype: Any
     number: Callable[[int, int], Any]
     apply: Callable[..., np.ndarray]
+    largest: Callable[[np.ndarray], np.ndarray]
 
 
 @cache
@@ -49,12 +56,19 @@ def _opaque(name: str, *values: Fraction) -> Fraction:
     return Fraction(int.from_bytes(digest[:2], "big") - 30011, 257 + digest[2])
 
 
+def _opaque_largest(values: np.ndarray) -> np.ndarray:
+    """Maxima of which nothing is known but that they depend on all entries alike."""
+    flat = [_opaque("max", *sorted(row)) for row in values.reshape(-1, values.shape[-1])]
+    return np.array(flat, dtype=object).reshape(values.shape[:-1])
+
+
 EXACT = Arithmetic(
     dtype=object,
     number=Fraction,
     apply=lambda name, *values: np.frompyfunc(lambda *some: _opaque(name, *map(Fraction, some)), len(values), 1)(
         *values
     ),
+    largest=_opaque_largest,
 )
 
 _REAL: dict[str, Callable[..., np.ndarray]] = {
@@ -91,6 +105,7 @@ REAL = Arithmetic(
     dtype=float,
     number=lambda p, q: p / q,
     apply=lambda name, *values: _REAL[name](*values) if name in _REAL else _some_function(name, *values),
+    largest=lambda values: np.max(values, axis=-1),
 )
 
 
@@ -149,7 +164,11 @@ class _Evaluator:
                 one, other = (self._positions(index) for index in expr.args[:2])
                 return self._array((one == other).astype(int) * self._constant(self.arithmetic.number(1, 1)))
             case Sigma():
-                return self._sum(expr)
+                entries = self._entries(expr)
+                return self._array(entries.sum(axis=tuple(range(len(self.scope), entries.ndim))))
+            case Max():
+                entries = self._entries(expr)
+                return self._array(self.arithmetic.largest(entries.reshape(*entries.shape[: len(self.scope)], -1)))
             case Add():
                 return self._array(reduce(np.add, map(self.value, expr.args)))
             case Mul():
@@ -193,9 +212,9 @@ class _Evaluator:
             return self._constant(array[()])
         return self._array(array[tuple(self._positions(index) for index in entry.indices)])
 
-    def _sum(self, total: Sigma) -> np.ndarray:
-        inner = (*self.scope, *total.indices)
-        lengths = [1] * len(self.scope) + [size_of(index.dim, self.sizes) for index in total.indices]
-        body = _Evaluator(self.values, self.sizes, self.arithmetic, inner).value(total.body)
-        full = np.broadcast_to(body, np.broadcast_shapes(body.shape, tuple(lengths)))
-        return self._array(full.sum(axis=tuple(range(len(self.scope), len(inner)))))
+    def _entries(self, bound: Bound) -> np.ndarray:
+        """What a sum or a maximum is over, along one more axis per bound index."""
+        inner = (*self.scope, *bound.indices)
+        lengths = [1] * len(self.scope) + [size_of(index.dim, self.sizes) for index in bound.indices]
+        body = _Evaluator(self.values, self.sizes, self.arithmetic, inner).value(bound.body)
+        return np.broadcast_to(body, np.broadcast_shapes(body.shape, tuple(lengths)))

@@ -5,19 +5,20 @@ from __future__ import annotations
 from sympy import Dummy, Expr, Function, Integer, cancel, cosh, exp, sinh, tanh, together
 
 from derive.functions import Defined
-from derive.index import Entry, Sigma
+from derive.index import Bound, Entry
 
 _MOST_OPERATIONS = 200  # beyond it a common denominator is no way to decide anything
 
 
 def vanishes_in_exponentials(expr: Expr) -> bool:
-    """Whether an expression without sums is zero as a rational function of its entries and their exponentials.
+    """Whether an expression without Σ and max is zero as a rational function of its entries and their exponentials.
 
-    False where it cannot be told: a sum, a function of another kind, an exponent that is no multiple of one other.
+    False where it cannot be told: a sum, a maximum, a function of another kind, an exponent that is no multiple of one
+    other.
     """
     functions = expr.atoms(Function)
     kinds = {type(function) for function in functions}
-    if not _worth_it(kinds) or expr.has(Sigma) or expr.count_ops() > _MOST_OPERATIONS:
+    if not _worth_it(kinds) or expr.has(Bound) or expr.count_ops() > _MOST_OPERATIONS:
         return False
     plain = expr.replace(lambda e: isinstance(e, Function), _in_exponentials)
     bases: dict[Expr, Dummy] = {}

@@ -1,4 +1,4 @@
-"""Index notation: dimensions, indices that run over them, and sums over indices.
+"""Index notation: dimensions, indices that run over them, sums and maxima over indices.
 
 An array entry is ``Entry("x", n, d)``, printed x[n, d]. A missing index broadcasts, an index bound by
 ``Sigma`` contracts. Dimensions are symbols (``N``, ``D``, ``H``), so every equation holds for all sizes.
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from sympy import Basic, Expr, Integer, Mul, S, Symbol, sympify
 
 from derive.errors import CellError
+from derive.functions import step
 
 Dim: TypeAlias = Symbol | Integer
 
@@ -167,17 +168,11 @@ class Entry(Real):
         return f"{self.name}[{', '.join(map(printer._print, self.indices))}]"
 
 
-class Sigma(Real):
-    """Σ of ``body`` over one or more indices, each over its whole dimension.
+class Bound(Real):
+    """What an expression, ``body``, is over one or more indices, each over its whole dimension.
 
     SymPy's ``Sum`` carries limits that its simplifiers inspect; ours are implied by the index.
     """
-
-    def __new__(cls, body: Expr, *indices: Index) -> Expr:
-        body = sympify(body)
-        if not indices or body is S.Zero:
-            return body
-        return Basic.__new__(cls, body, *indices)
 
     @property
     def body(self) -> Expr:
@@ -195,11 +190,43 @@ class Sigma(Real):
     def bound_symbols(self) -> list[Basic]:
         return list(self.indices)
 
+
+class Sigma(Bound):
+    """Σ of ``body``."""
+
+    def __new__(cls, body: Expr, *indices: Index) -> Expr:
+        body = sympify(body)
+        if not indices or body is S.Zero:
+            return body
+        return Basic.__new__(cls, body, *indices)
+
     def _eval_derivative(self, wrt: Basic) -> Expr:
         return Sigma(self.body.diff(wrt), *self.indices)
 
     def _sympystr(self, printer: Any) -> str:
         return f"Σ_{{{','.join(map(str, self.indices))}}} {printer._print(self.body)}"
+
+
+class Max(Bound):
+    """The largest that ``body`` gets; along an index that it does not depend on there is nothing to choose."""
+
+    def __new__(cls, body: Expr, *indices: Index) -> Expr:
+        body = sympify(body)
+        over = [index for index in indices if index in body.free_symbols]
+        return Basic.__new__(cls, body, *over) if over else body
+
+    @property
+    def definition(self) -> Expr:
+        """The mean of those that the largest does not exceed: equal ones share what it receives."""
+        opened = rename_bound(self)
+        attained = 1 - step(self - opened.body)
+        return Sigma(attained * opened.body, *opened.indices) / Sigma(attained, *opened.indices)
+
+    def _eval_derivative(self, wrt: Basic) -> Expr:
+        return self.definition.diff(wrt)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"max_{{{','.join(map(str, self.indices))}}} {printer._print(self.body)}"
 
 
 @lru_cache(maxsize=1 << 16)
@@ -215,18 +242,18 @@ def entries(expr: Expr) -> tuple[Entry, ...]:
 
 
 def free_indices(expr: Expr) -> list[Index]:
-    """The indices of an expression that no Σ binds, in a stable order."""
+    """The indices of an expression that no Σ and no maximum binds, in a stable order."""
     found = [s for s in expr.free_symbols if isinstance(s, Index)]
     return sorted(found, key=lambda index: index.name)
 
 
 def rename_bound(expr: Expr) -> Expr:
     """The same expression with every bound index fresh, so that nothing can be captured."""
-    if not expr.has(Sigma):
+    if not expr.has(Bound):
         return expr
-    if isinstance(expr, Sigma):
+    if isinstance(expr, Bound):
         names = {index: fresh(index.dim) for index in expr.indices}
-        return Sigma(rename_bound(expr.body).xreplace(names), *names.values())
+        return expr.func(rename_bound(expr.body).xreplace(names), *names.values())
     return expr.func(*map(rename_bound, expr.args))
 
 

@@ -14,7 +14,7 @@ from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 from sympy.core.numbers import Exp1
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, KroneckerDelta, Sigma, Stack, as_text, entries
+from derive.index import Bound, Entry, Index, KroneckerDelta, Max, Sigma, Stack, as_text, entries
 from derive.program import Array, Equation, Role
 from derive.tensor import Size
 
@@ -32,6 +32,7 @@ Op = Literal[
     "transpose",  # positions: the permutation
     "expand",  # positions: those of the new axes of length 1
     "total",  # positions: those of the axes summed over
+    "largest",  # positions: those of the axes whose largest entry it is
     "einsum",  # value: the subscripts
     "stack",  # one argument per block label; positions: that of the stacked axis
 ]
@@ -153,6 +154,8 @@ class _Writer:
                 return self._product(expr, groups)
             case Sigma():
                 return self._contraction(expr, groups)
+            case Max():
+                return self._largest(expr, groups)
             case Pow() if isinstance(expr.exp, Integer):
                 base = self.write(expr.base, groups)
                 return Form("power", (base,), base.groups, int(expr.exp))
@@ -230,7 +233,14 @@ class _Writer:
         used = tuple(group for group in groups if group in (*rest.groups, *result.groups))
         return Form("multiply", (align(rest, used), align(result, used)), used)
 
-    def _summed_groups(self, total: Sigma) -> tuple[Group, ...]:
+    def _largest(self, largest: Max, groups: tuple[Group, ...]) -> Form:
+        own = natural_groups(largest.body, self.program)
+        gone = self._summed_groups(largest)
+        inner = self.write(largest.body, (*own, *(group for group in (*groups, *gone) if group not in own)))
+        positions = tuple(k for k, group in enumerate(inner.groups) if group in gone)
+        return Form("largest", (inner,), tuple(g for g in inner.groups if g not in gone), positions=positions)
+
+    def _summed_groups(self, total: Bound) -> tuple[Group, ...]:
         """The summed indices, those of a stacked axis together."""
         left = list(total.indices)
         groups: list[Group] = []

@@ -1,7 +1,8 @@
 """Normal form: sums of products with canonical summation indices, so that equal means identical.
 
 A term is a coefficient, the indices that it sums over, and its factors. Products are distributed, Kronecker
-deltas are used up, sums over block labels are written out, arguments of functions are normal themselves.
+deltas are used up, sums over block labels are written out, arguments of functions and what maxima are of are normal
+themselves.
 Two expressions with the same normal form are equal for all sizes; the converse can fail (a common
 denominator, an identity between functions), and then ``derive.equality`` evaluates.
 """
@@ -16,7 +17,7 @@ from math import prod
 from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 
 from derive.errors import HandgradError
-from derive.index import Entry, Index, KroneckerDelta, Sigma, fresh, rename_bound
+from derive.index import Bound, Entry, Index, KroneckerDelta, Max, Sigma, fresh, rename_bound
 
 LARGEST = 20_000  # terms; beyond it distributing is the wrong tool
 _MOST_ORDERS = 5_040  # orders of indistinguishable summation indices that are tried
@@ -93,6 +94,10 @@ def _distribute(expr: Expr) -> list[Term]:
     if isinstance(expr, Function) and not isinstance(expr, KroneckerDelta):
         value = expr.func(*map(normal, expr.args))
         return [Term(S.One, (), (value,))] if isinstance(value, Function) else _distribute(value)
+    if isinstance(expr, Max):
+        inside = canonical(Term(S.One, expr.indices, (normal(expr.body),)))
+        value = Max(Mul(*inside.factors), *inside.indices)
+        return [Term(S.One, (), (value,))] if isinstance(value, Max) else _distribute(value)
     return [Term(S.One, (), (expr,))]
 
 
@@ -162,12 +167,12 @@ def _rank(index: Expr, summed: Sequence[Index]) -> tuple[int, str]:
 def canonical(term: Term) -> Term:
     """The term with its summation indices renamed %0, %1 … in an order that depends on their use alone.
 
-    A Σ inside of a factor, as in tanh(Σ …), has taken the first of these names; they are left to it.
+    A Σ or a maximum inside of a factor, as in tanh(Σ …), has taken the first of these names; they are left to it.
     """
     if not term.indices:
         return term
     factors = [f for factor in term.factors for f in Mul.make_args(factor)]
-    inside = {index for factor in factors for total in factor.atoms(Sigma) for index in total.indices}
+    inside = {index for factor in factors for bound in factor.atoms(Bound) for index in bound.indices}
     blank = dict.fromkeys(term.indices, "%")
 
     def use(index: Index) -> tuple[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from typing import Literal
 from sympy import Expr, Integer
 
 from derive.errors import CellError
-from derive.index import Dim, Entry, Index, Sigma, Stack, entries, free_indices, rename_bound
+from derive.index import Bound, Dim, Entry, Index, Stack, entries, free_indices, rename_bound
 from derive.tensor import ONE, Axis, Size, Tensor
 
 Role = Literal["sequence", "state", "parameter", "cotangent", "tangent", "derived"]
@@ -133,18 +133,18 @@ def standing_index(dim: Dim, taken: Iterable[Index]) -> Index:
 
 def tidy(value: Expr, taken: Iterable[Index]) -> Expr:
     """The expression with every bound index under its standing name."""
-    # Bound indices are made fresh first, or a new name could be captured by a Σ further inside.
+    # Bound indices are made fresh first, or a new name could be captured further inside.
     return _named(rename_bound(value), [*taken, *free_indices(value)])
 
 
 def _named(value: Expr, taken: Sequence[Index]) -> Expr:
-    if not value.has(Sigma):
+    if not value.has(Bound):
         return value
-    if isinstance(value, Sigma):
+    if isinstance(value, Bound):
         names: dict[Index, Index] = {}
         for index in value.indices:
             names[index] = standing_index(index.dim, [*taken, *names.values()])
-        return Sigma(_named(value.body.xreplace(names), [*taken, *names.values()]), *names.values())
+        return value.func(_named(value.body.xreplace(names), [*taken, *names.values()]), *names.values())
     return value.func(*(_named(part, taken) for part in value.args))
 
 

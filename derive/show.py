@@ -33,6 +33,7 @@ class Style:
     transpose: Callable[[str], str]
     power: Callable[[str, int], str]
     total: Callable[[str, str], str]
+    largest: Callable[[str, str], str]
     printers: Mapping[str, Printer] = field(default_factory=dict)
 
 
@@ -63,6 +64,7 @@ UNICODE = Style(
     transpose=lambda text: f"{text}ᵀ",
     power=lambda text, exponent: text + str(exponent).translate(_SUPERSCRIPTS),
     total=lambda index, text: f"Σ_{index} {text}",
+    largest=lambda index, text: f"max_{index}({text})",
 )
 
 
@@ -88,6 +90,7 @@ def latex_style(names: Names = latex_name) -> Style:
         transpose=lambda text: f"{text}^T",
         power=lambda text, exponent: f"{text}^{{{exponent}}}",
         total=lambda index, text: rf"\sum_{{{index}}} {text}",
+        largest=lambda index, text: rf"\max_{{{index}}}({text})",
     )
 
 
@@ -174,11 +177,20 @@ def _number(form: Form, style: Style) -> str:
 
 def _total(form: Form, style: Style) -> str:
     (inner,) = form.args
+    index = _gone(form)
+    return style.total(index, in_brackets(inner, style, 2)) if index else form_text(inner, style)
+
+
+def _largest(form: Form, style: Style) -> str:
+    (inner,) = form.args
+    return style.largest(_gone(form), form_text(inner, style))
+
+
+def _gone(form: Form) -> str:
+    """The indices of the axes that a sum or a maximum is over; along one of length 1 there is nothing to write."""
+    (inner,) = form.args
     gone = [g for position, g in enumerate(inner.groups) if position in form.positions and g[-1].dim != 1]
-    if not gone:
-        return form_text(inner, style)
-    index = ", ".join(_letter(group[-1]) for group in gone)
-    return style.total(index, in_brackets(inner, style, 2))
+    return ", ".join(_letter(group[-1]) for group in gone)
 
 
 def _einsum(form: Form, style: Style) -> str:
@@ -207,6 +219,7 @@ _PRINTERS: dict[str, Printer] = {
     "transpose": lambda form, style: style.transpose(in_brackets(form.args[0], style, 4)),
     "expand": lambda form, style: form_text(form.args[0], style),
     "total": _total,
+    "largest": _largest,
     "einsum": _einsum,
     "stack": lambda form, style: f"[{', '.join(form_text(one, style) for one in form.args)}]",
 }

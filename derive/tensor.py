@@ -7,6 +7,7 @@ an index is one of length 1, which broadcasts: that of ``v[:, None]`` and of a m
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -15,7 +16,8 @@ from typing import Any, TypeAlias
 from sympy import Expr, Integer, Symbol, SympifyError, sympify
 
 from derive.errors import ShapeError
-from derive.index import Dim, Entry, Index, Joined, KroneckerDelta, Sigma, Stack, fresh, substitute
+from derive.functions import maximum
+from derive.index import Bound, Dim, Entry, Index, Joined, KroneckerDelta, Max, Sigma, Stack, fresh, substitute
 
 Size: TypeAlias = Symbol | Stack
 
@@ -32,11 +34,17 @@ class Axis:
 
     def total(self, expr: Expr) -> Expr:
         """Σ of an expression along the axis."""
+        return self._over_all(expr, Sigma, operator.add)
+
+    def largest(self, expr: Expr) -> Expr:
+        """The largest of an expression along the axis."""
+        return self._over_all(expr, Max, maximum)
+
+    def _over_all(self, expr: Expr, bound: type[Bound], join: Callable[[Expr, Expr], Expr]) -> Expr:
         if not isinstance(self.size, Joined):
-            return Sigma(expr, *self.indices)
+            return bound(expr, *self.indices)
         chosen, *inner = self.indices
-        parts = (Sigma(substitute(expr, {chosen: Integer(k)}), index) for k, index in enumerate(inner))
-        return reduce(lambda a, b: a + b, parts)
+        return reduce(join, (bound(substitute(expr, {chosen: Integer(k)}), index) for k, index in enumerate(inner)))
 
 
 ONE = Axis((), Integer(1))
@@ -154,7 +162,7 @@ class Tensor:
     def mean(self, over: Any = None) -> Tensor:
         """The mean along an axis, as ``reduced``."""
         number = Integer(1)
-        for index in self._chosen_axis(over).indices:
+        for index in self._chosen_axis(over, "mean").indices:
             number *= index.dim
         return self.reduced(over) / Tensor(number)
 
@@ -167,18 +175,23 @@ class Tensor:
         Raises:
             ShapeError: if there is no such axis, or more than one.
         """
-        gone = self._chosen_axis(over)
+        gone = self._chosen_axis(over, "sum")
         return Tensor(gone.total(self.expr), tuple(ONE if a is gone else a for a in self.axes))
 
-    def _chosen_axis(self, over: Any) -> Axis:
+    def largest(self, over: Any = None) -> Tensor:
+        """The largest along an axis, as ``reduced``."""
+        gone = self._chosen_axis(over, "maximum")
+        return Tensor(gone.largest(self.expr), tuple(ONE if a is gone else a for a in self.axes))
+
+    def _chosen_axis(self, over: Any, what: str) -> Axis:
         if over is None or isinstance(over, int):
             position = -1 if over is None else over
             if not -len(self.axes) <= position < len(self.axes):
-                raise ShapeError(f"a sum over axis {position} of shape {self.shape}")
+                raise ShapeError(f"a {what} over axis {position} of shape {self.shape}")
             return self.axes[position]
         found = [a for a in self.axes if a.size == over]
         if len(found) != 1:
-            raise ShapeError(f"a sum over {over} of shape {self.shape}, which has {len(found)} axes of this size")
+            raise ShapeError(f"a {what} over {over} of shape {self.shape}, which has {len(found)} axes of this size")
         return found[0]
 
     def sum(self, position: int) -> Tensor:

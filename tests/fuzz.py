@@ -41,7 +41,7 @@ TOLERANCE = 1e-9
 SHRINKING_SECONDS = 60
 SINGLE = "single precision"
 # What is nearly zero may be zero, or have another sign, in single precision.
-KINKS = re.compile(r"\b(?:step|sign|relu|absolute|maximum|minimum)\(")
+KINKS = re.compile(r"\b(?:step|sign|relu|absolute|maximum|minimum|max|min)\(")
 # How often, and how far beside the arguments, values are looked at before a difference is believed.
 NEIGHBOURS, LAST_DIGITS = 8, 1e-14
 

@@ -233,17 +233,18 @@ class _Writer:
         )
 
     def _total(self, shape: Shape, depth: int) -> str:
-        """A sum or a mean over an axis of what is known that the result lacks."""
+        """A sum, a mean or a maximum over an axis of what is known that the result lacks."""
         more = (*shape, self._plain())
-        name = self.chance.choice(("sum", "mean"))
+        name = self.chance.choice(("sum", "mean", "max", "min"))
         colons = ":, " * len(shape)
         return f"{name}({self._formula(more, depth)})[{colons}0]"
 
     def _normalised(self, shape: Shape, depth: int) -> str:
-        """A sum or a mean that is broadcast to where it comes from."""
+        """A sum, a mean or a maximum that is broadcast to where it comes from."""
         one, other = self._factor(shape, depth), self._factor(shape, depth)
-        name = self.chance.choice(("sum", "mean", "mean"))
-        return self.chance.choice((f"({one} - {name}({other}))", f"{one} / sqrt(1 + mean({other}**2))"))
+        name = self.chance.choice(("sum", "mean", "mean", "max", "min"))
+        softmax = f"exp({one} - max({one})) / sum(exp({one} - max({one})))"
+        return self.chance.choice((f"({one} - {name}({other}))", f"{one} / sqrt(1 + mean({other}**2))", softmax))
 
     def _matmul_of_each(self, shape: Shape, depth: int) -> str:
         """A matrix per sequence times a vector per sequence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import autograd.numpy as anp
@@ -19,7 +20,7 @@ from derive.cell import tanh as tanh_of
 from derive.cells import CELLS
 from derive.equality import Decision, Ground
 from derive.errors import CellError
-from derive.evaluate import REAL, Arithmetic, random_inputs, run
+from derive.evaluate import REAL, random_inputs, run
 from derive.functions import sigmoid
 from derive.index import Entry, Index, KroneckerDelta, Sigma
 from derive.program import Program
@@ -187,9 +188,9 @@ def lstm_values(seed: int) -> dict[str, np.ndarray]:
     return random_inputs(SECOND, LSTM_SIZES, REAL, seed)
 
 
-COMPLEX = Arithmetic(
+COMPLEX = replace(
+    REAL,
     dtype=complex,
-    number=lambda p, q: p / q,
     apply=lambda name, values: 1 / (1 + np.exp(-values)) if name == "sigmoid" else np.tanh(values),
 )
 

@@ -12,11 +12,13 @@ from sympy import Function, Integer
 from derive.calculus import COTANGENT, vjp
 from derive.emit.layout import sizes_text, stack_of
 from derive.functions import FUNCTIONS
-from derive.index import Stack
+from derive.index import Max, Stack
 from derive.matrix import matrix_form
 from derive.plan.schedule import batch_of
 from derive.program import Array, Program
 from derive.show import UNICODE, equation_text, form_text
+
+LARGEST = "largest"  # what modules call the maximum over an axis
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def dim_names(program: Program) -> list[str]:
     return list(dict.fromkeys(plain))
 
 
+def maxima(cell: Program) -> str:
+    """The dimensions over which maxima are taken, as the inside of a tuple in Python; mostly nothing."""
+    over = {str(index.dim) for e in cell.equations for one in e.value.atoms(Max) for index in one.indices}
+    return "".join(f'"{dim}", ' for dim in dim_names(cell) if dim in over).rstrip()
+
+
 @lru_cache
 def with_backward(cell: Program) -> Program:
     """A cell's equations and those of its cotangents, as the modules' docstrings and one step have them."""
@@ -79,13 +87,15 @@ def documentation(cell: Program, derived: Program) -> dict[str, object]:
         "title": cell.doc.splitlines()[0].rstrip(".") if cell.doc else cell.name,
         "forward_equations": [equation_text(derived.definitions[e.name], derived, UNICODE) for e in cell.equations],
         "orders": list(gate_orders(cell)),
+        "maxima": maxima(cell),
     }
 
 
 def functions_in(programs: Iterable[Program], without: Container[str] = ()) -> list[str]:
-    """The names of the functions that programs apply."""
+    """The names of the functions that programs apply, the maximum over an axis last."""
     used = {type(f).__name__ for one in programs for e in one.equations for f in e.value.atoms(Function)}
-    return [name for name in FUNCTIONS if name in used and name not in without]
+    used |= {LARGEST for one in programs for e in one.equations if e.value.has(Max)}
+    return [name for name in (*FUNCTIONS, LARGEST) if name in used and name not in without]
 
 
 def gate_orders(cell: Program) -> Iterator[tuple[str, str]]:

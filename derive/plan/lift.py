@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sympy import Add, Expr, Function, Mul
 
-from derive.index import Entry, Index, KroneckerDelta, Sigma, as_text
+from derive.index import Entry, Index, KroneckerDelta, Max, Sigma, as_text
 from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
 from derive.tensor import Size
@@ -24,8 +24,30 @@ Meaning: TypeAlias = tuple[tuple[Size, ...], Expr]
 
 
 def lift(program: Program) -> Program:
-    """The program with sums inside of functions, products and sums, and repeated function values, under names."""
-    return lift_calls(lift_sums(program))
+    """The program with maxima, sums inside of something, and repeated function values, under names."""
+    return lift_calls(lift_sums(lift_maxima(program)))
+
+
+def lift_maxima(program: Program) -> Program:
+    """The program with every maximum the whole of one equation, over the entries of an array or their negatives.
+
+    Which of these attain it is found by comparing, so they are kept: computed again they might differ in a last digit.
+    """
+    while True:
+        named = _rewrite(program, lambda expr: isinstance(expr, Max), lambda equation: [equation.value])
+        lifted = _rewrite(named, lambda _: True, _options, ending="options")
+        if len(lifted.equations) == len(program.equations):
+            return lifted
+        # What a maximum is over may have others inside of it.
+        program = lifted
+
+
+def _options(equation: Equation) -> list[Expr]:
+    """What a maximum is over, but for its sign."""
+    if not isinstance(equation.value, Max):
+        return []
+    sign, options = equation.value.body.as_coeff_Mul()
+    return [options] if abs(sign) == 1 else [equation.value.body]
 
 
 def lift_sums(program: Program) -> Program:
@@ -125,7 +147,9 @@ def _nested_parts(equation: Equation, shared: set[Meaning], program: Program) ->
     return parts
 
 
-def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]]) -> Program:
+def _rewrite(
+    program: Program, wanted: Callable[[Expr], bool], parts: Callable[[Equation], list[Expr]], ending: str = "sum"
+) -> Program:
     equations: list[Equation] = []
     known: dict[Meaning, str] = {}
     for equation in program.equations:
@@ -138,7 +162,8 @@ def _rewrite(program: Program, wanted: Callable[[Expr], bool], parts: Callable[[
             if meaning not in known:
                 if expr == equation.value and meaning[0] == equation.array.sizes:
                     continue
-                equations.append(_equation_for(expr, meaning, equation, program, {e.name for e in equations}))
+                taken = {e.name for e in equations}
+                equations.append(_equation_for(expr, meaning, equation, program, taken, ending))
                 known[meaning] = equations[-1].name
             entry = Entry(known[meaning], *(index for group in _groups(expr, equation, program) for index in group))
             equation = replace(equation, value=equation.value.xreplace({expr: entry}))
@@ -159,14 +184,17 @@ def _collect(expr: Expr, wanted: Callable[[Expr], bool], found: list[Expr]) -> N
         _collect(part, wanted, found)
 
 
-def _equation_for(expr: Expr, meaning: Meaning, user: Equation, program: Program, taken: set[str]) -> Equation:
-    """An equation for a part of another's right side, named after what it is: tanh_c, h_sum."""
-    if isinstance(expr, Function) and isinstance(expr.args[0], Entry):
+def _equation_for(
+    expr: Expr, meaning: Meaning, user: Equation, program: Program, taken: set[str], ending: str
+) -> Equation:
+    """An equation for a part of another's right side, named after what it is: tanh_c, max_s, h_sum."""
+    function = type(expr).__name__.lower() if isinstance(expr, Function | Max) else ""
+    if function and isinstance(expr.args[0], Entry):
         entry = expr.args[0]
         label = "".join(program.arrays[entry.name].labels[int(i)] for i in entry.indices if i.is_number)
-        stem = "_".join(part for part in (type(expr).__name__, entry.name, label) if part)
+        stem = "_".join(part for part in (function, entry.name, label) if part)
     else:
-        stem = f"{type(expr).__name__}_{user.name}" if isinstance(expr, Function) else f"{user.name}_sum"
+        stem = f"{function}_{user.name}" if function else f"{user.name}_{ending}"
     name, count = stem, 1
     while name in taken | set(program.arrays):
         count += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Symbol
 
 from derive.errors import CellError
-from derive.index import Sigma, Stack
+from derive.index import Bound, Max, Stack
 from derive.plan.schedule import Schedule
 from derive.program import Array, Equation
 
@@ -61,6 +61,7 @@ def _check_equation(where: str, equation: Equation, plan: Schedule) -> None:
     _check_array(where, equation.array, plan)
     if any(str(symbol) == plan.batch for symbol in equation.value.atoms(Symbol) if symbol.is_positive):
         raise CellError(f"{where}: the batch dimension {plan.batch} as a number would mix sequences")
-    for total in equation.value.atoms(Sigma):
-        if any(str(index.dim) == plan.batch for index in total.indices):
-            raise CellError(f"{where}: a sum over the batch dimension {plan.batch} would mix sequences")
+    for bound in equation.value.atoms(Bound):
+        if any(str(index.dim) == plan.batch for index in bound.indices):
+            what = "maximum" if isinstance(bound, Max) else "sum"
+            raise CellError(f"{where}: a {what} over the batch dimension {plan.batch} would mix sequences")

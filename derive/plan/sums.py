@@ -1,6 +1,7 @@
 """Sums apart from pointwise work: every Σ of an equation under a name of its own, and each of them only once.
 
-Pointwise equations can share a loop; a Σ reads what other points computed, so it is what everybody waits for.
+Pointwise equations can share a loop; a Σ reads what other points computed, so it is what everybody waits for. A maximum
+over an axis is one of them: a sum whose terms are not added up, the largest is kept.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr, Mul, Symbol
+from sympy import Expr, Mul, S, Symbol
 
-from derive.index import Dim, Entry, Index, Sigma, Stack, as_text, entries
+from derive.index import Bound, Dim, Entry, Index, Max, Sigma, Stack, as_text, entries
 from derive.program import Array, Equation, tidy
 
 PARTS = Symbol("parts", integer=True, positive=True)
 """How many pieces a sum over all steps of all sequences is cut into."""
+
+
+_PREFIXES: dict[type[Bound], str] = {Sigma: "sum_", Max: "largest_"}
+"""What the names of sums begin with."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,14 @@ class Sum:
 
     Attributes:
         more: further sums that are added to it.
+        kind: what is made of the terms, their sum or the largest.
     """
 
     array: Array
     body: Expr
     over: tuple[Index, ...]
     more: tuple[Sum, ...] = ()
+    kind: type[Bound] = Sigma
 
     @property
     def name(self) -> str:
@@ -37,7 +44,7 @@ class Sum:
 
     @property
     def value(self) -> Expr:
-        return Sigma(self.body, *self.over)
+        return self.kind(self.body, *self.over)
 
     @property
     def all(self) -> tuple[Sum, ...]:
@@ -69,26 +76,28 @@ def name_sums(equations: Iterable[Equation]) -> list[Equation | Sum]:
         own = 0
         for total in _outermost(equation.value):
             outside, body = _factored(total)
-            array = _array(equation, body, f"sum_{equation.name}{_number(own)}")
-            renamed = tidy(Sigma(body, *total.indices), array.indices)
+            array = _array(equation, body, f"{_PREFIXES[type(total)]}{equation.name}{_number(own)}")
+            renamed = tidy(total.func(body, *total.indices), array.indices)
             key = (array.indices, renamed)
             if key not in known:
                 own += 1
-                known[key] = Sum(array, renamed.body, renamed.indices)
+                known[key] = Sum(array, renamed.body, renamed.indices, kind=total.func)
                 result.append(known[key])
             uses[total] = outside * Entry(known[key].name, *known[key].array.indices)
         result.append(Equation(equation.array, equation.value.xreplace(uses)))
     return result
 
 
-def _outermost(expr: Expr) -> list[Sigma]:
-    if isinstance(expr, Sigma):
+def _outermost(expr: Expr) -> list[Bound]:
+    if isinstance(expr, Bound):
         return [expr]
-    return [found for part in sorted(expr.args, key=as_text) for found in _outermost(part)] if expr.has(Sigma) else []
+    return [found for part in sorted(expr.args, key=as_text) for found in _outermost(part)] if expr.has(Bound) else []
 
 
-def _factored(total: Sigma) -> tuple[Expr, Expr]:
-    """(factors without a summed index, the rest)."""
+def _factored(total: Bound) -> tuple[Expr, Expr]:
+    """(factors without a summed index, the rest); nothing is taken out of a maximum."""
+    if isinstance(total, Max):
+        return S.One, total.body
     factors = Mul.make_args(total.body)
     inside = [f for f in factors if set(total.indices) & f.free_symbols]
     return Mul(*(f for f in factors if f not in inside)), Mul(*inside)

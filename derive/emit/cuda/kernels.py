@@ -20,7 +20,7 @@ from derive.emit.cuda.order import ENDED, SOURCE, Ends, ended_text, source_place
 from derive.emit.cuda.phases import Phase
 from derive.emit.cuda.tiles import Tile, tile_for
 from derive.emit.layout import Block
-from derive.index import Entry, Index, Stack
+from derive.index import Entry, Index, Max, Stack
 from derive.matrix import Form, Group, matrix_form
 from derive.plan.products import operands
 from derive.plan.rotation import AFTER
@@ -208,10 +208,11 @@ class _Builder:
         block = block_index(one.array)
         for suffix, label in _blocks_of(one.array):
             here = {**variables, (block,): str(label)} if block is not None else variables
-            yield f"Real {one.name}{suffix} = 0;"
+            name, term = f"{one.name}{suffix}", operand(one.body, here, self.memory, self._fetcher(one))
+            start, step = ("-INFINITY", f"= larger({name}, {term})") if one.kind is Max else ("0", f"+= {term}")
+            yield f"Real {name} = {start};"
             yield from (f"{'    ' * depth}{head}" for depth, head in enumerate(heads))
-            term = operand(one.body, here, self.memory, self._fetcher(one))
-            yield f"{'    ' * len(heads)}{one.name}{suffix} += {term};"
+            yield f"{'    ' * len(heads)}{name} {step};"
 
     def _loop_head(self, one: Sum, index: Index) -> str:
         at, bound = variable(index), self._size(index)

@@ -15,9 +15,9 @@ _CPP_KEYWORDS = """
     void volatile while xor
 """
 _IN_KERNELS = f"""
-    Index Part Pieces REAL Real SLICES Slice Tile Tiling add_product add_slices add_total at block blockDim blockIdx
-    column_sums ended fabs gridDim inside k keep_sums last_step log1p own own_column own_row part parts pieces point
-    power rank rows slices source take_rows threadIdx
+    INFINITY Index Part Pieces REAL Real SLICES Slice Tile Tiling add_product add_slices add_total at block blockDim
+    blockIdx column_sums ended fabs gridDim inside k keep_sums larger last_step log1p own own_column own_row part parts
+    pieces point power rank rows slices source take_rows threadIdx
     {" ".join(FUNCTIONS)}
 """
 _IN_HOST = """
@@ -26,7 +26,7 @@ _IN_HOST = """
 """
 _ENDINGS = ("_after", "_before", "_given", "_parts")
 _INNER = "__"  # in front of the number of a sum
-_BEGINNINGS = ("at_", "sum_")
+_BEGINNINGS = ("at_", "largest_", "sum_")
 
 
 def check_names(derived: Program) -> None:

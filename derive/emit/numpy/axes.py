@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from derive.emit.numpy.expressions import transposed
+from derive.emit.numpy.expressions import axes_text, transposed
 from derive.matrix import Form, Group
 
 _OVER_STEPS = "t"  # subscripts of a form begin with a
@@ -63,8 +63,12 @@ class Axes:
             axes = form.positions
             operand = f"_rows({operand})"
         else:
-            axes = tuple(position - len(inner.groups) for position in form.positions)
-        return f"add.reduce({operand}, axis={axes[0] if len(axes) == 1 else axes}, out={out})"
+            axes = _from_the_end(form)
+        return f"add.reduce({operand}, axis={axes_text(axes)}, out={out})"
+
+    def largest(self, form: Form, operand: str, out: str) -> str:
+        """A maximum over axes, of which none is over steps or the batch."""
+        return f"_largest({operand}, axis={axes_text(_from_the_end(form))}, out={out})"
 
     def _changes(self, form: Form) -> bool:
         """Whether a form's value changes from step to step."""
@@ -72,3 +76,9 @@ class Axes:
 
     def _is_batch(self, group: Group) -> bool:
         return any(str(index.dim) == self.batch for index in group)
+
+
+def _from_the_end(form: Form) -> tuple[int, ...]:
+    """The axes that a form reduces, counted from the end."""
+    (inner,) = form.args
+    return tuple(position - len(inner.groups) for position in form.positions)

@@ -76,8 +76,12 @@ def _power(form: Form, names: Names) -> str:
 
 
 def _total(form: Form, names: Names) -> str:
-    axes = form.positions[0] if len(form.positions) == 1 else form.positions
-    return f"{_inside(form.args[0], names, 9)}.sum(axis={axes})"
+    return f"{_inside(form.args[0], names, 9)}.sum(axis={axes_text(form.positions)})"
+
+
+def axes_text(axes: tuple[int, ...]) -> str:
+    """The argument of a function that reduces one axis or several."""
+    return str(axes[0] if len(axes) == 1 else axes)
 
 
 def _stack(form: Form, names: Names) -> str:
@@ -98,6 +102,7 @@ _PRINTERS: dict[str, Callable[[Form, Names], str]] = {
     "transpose": lambda form, names: transposed(_inside(form.args[0], names, 9), form),
     "expand": lambda form, names: expanded(_inside(form.args[0], names, 9), form),
     "total": _total,
+    "largest": lambda form, names: f"_largest({expression(form.args[0], names)}, axis={axes_text(form.positions)})",
     "einsum": lambda form, names: (
         f'np.einsum("{form.value}", {", ".join(expression(one, names) for one in form.args)})'
     ),

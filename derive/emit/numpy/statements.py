@@ -88,9 +88,10 @@ class Compiler:
                 return self._unary(form, target)
             case "matmul":
                 return self._matmul(form, target)
-            case "total":
+            case "total" | "largest":
                 lines, operand, held = self._operand(form.args[0])
-                lines.append(self.axes.total(form, operand, target.name))
+                reduced = self.axes.total if form.op == "total" else self.axes.largest
+                lines.append(reduced(form, operand, target.name))
                 self._release(held)
                 return lines
             case "einsum":

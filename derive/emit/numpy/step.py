@@ -15,7 +15,7 @@ from derive.emit.numpy.lines import words
 from derive.emit.signature import dim_names, numbered, tuple_text, with_backward
 from derive.index import Stack
 from derive.matrix import Form, Group, axes_of, matrix_form
-from derive.plan.lift import lift_calls
+from derive.plan.lift import lift_calls, lift_maxima
 from derive.plan.schedule import names_in
 from derive.printing import folded
 from derive.program import Array, Equation, Program
@@ -37,6 +37,7 @@ class StepCode:
 
 def step_code(cell: Program, numbers: Mapping[str, str]) -> StepCode:
     """Compile one step of a cell; ``numbers`` are the notes' numbers of its cotangents."""
+    cell = lift_maxima(cell)
     derived = with_backward(cell)
     named = lift_calls(cell)
     say = speaker(named.equations)
