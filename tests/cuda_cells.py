@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from derive.cell import Cell, dims, exp, maximum, parameter, sequence, sigmoid, stack, state, step, tanh
+from derive.cell import max as largest
+from derive.cell import min as smallest
+from derive.cell import sum as total
 from derive.program import Program
 from tests.modules import Sizes
 
@@ -232,6 +235,27 @@ class Coupled(Cell):
     outputs = ("u",)
 
 
+class Maxima(Cell):
+    """A maximum of every kind: over both blocks of a stack, over slots, of parameters, of sums, of another maximum."""
+
+    x = sequence(N, D)
+    M_prev = state(N, K, H)
+    W = parameter(D, four)
+    U = parameter(H, H)
+    V = parameter(K, H)
+    b = parameter(K)
+
+    a = x @ W
+    top = largest(a)
+    r = largest(M_prev, K)[:, 0]
+    low = smallest(tanh(a.i) @ U + r)
+    e = exp(a.o - largest(a.o))
+    s = largest(largest(a.g[:, None, :] + M_prev), 1)[:, 0, 0]
+    h = e / total(e) * low + (a.f - top) * sigmoid(largest(V, K)) + s[:, None] / 8
+    M = M_prev / 2 + tanh(h)[:, None, :] * V * largest(b)[:, None]
+    outputs = ("h",)
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
     for cell in (
@@ -250,6 +274,7 @@ HARD: dict[str, Program] = {
         Shared,
         Flat,
         Coupled,
+        Maxima,
     )
 }
 

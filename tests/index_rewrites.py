@@ -12,7 +12,7 @@ Rewrite = Callable[[Tree, random.Random], Tree | None]
 
 
 def rename(tree: Tree, old: Any, new: Any) -> Tree:
-    """The tree with a free index renamed; a Σ that would capture the new one is given another letter first."""
+    """The tree with a free index renamed; what would capture the new one is given another letter first."""
     match tree:
         case "entry", name, indices:
             return ("entry", name, tuple(new if one == old else one for one in indices))
@@ -20,13 +20,13 @@ def rename(tree: Tree, old: Any, new: Any) -> Tree:
             return ("delta", *(new if one == old else one for one in pair))
         case "num", _:
             return tree
-        case "sum", bound, body:
+        case "sum" | "max" as kind, bound, body:
             if bound == old:
                 return tree
             if bound == new:
                 other = unused(bound, body, old, new)
-                return ("sum", other, rename(rename(body, bound, other), old, new))
-            return ("sum", bound, rename(body, old, new))
+                return (kind, other, rename(rename(body, bound, other), old, new))
+            return (kind, bound, rename(body, old, new))
     return tuple(rename(part, old, new) if isinstance(part, tuple) else part for part in tree)
 
 
@@ -55,12 +55,12 @@ def distribute(tree: Tree, chance: random.Random) -> Tree | None:
 
 def rename_bound(tree: Tree, chance: random.Random) -> Tree | None:
     """Σ_h → Σ_j, where j may be in use outside."""
-    if tree[0] != "sum":
+    if tree[0] not in {"sum", "max"}:
         return None
-    _, bound, body = tree
+    kind, bound, body = tree
     letters = [(letter, bound[1]) for letter in LETTERS[bound[1]]]
     new = chance.choice([bound, *(one for one in letters if one not in free(body))])
-    return ("sum", new, rename(body, bound, new))
+    return (kind, new, rename(body, bound, new))
 
 
 def split_sum(tree: Tree, _: random.Random) -> Tree | None:
@@ -155,9 +155,9 @@ REWRITES: tuple[Rewrite, ...] = (
 def places(tree: Tree, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Tree]]:
     """Every subexpression and the way to it."""
     yield path, tree
-    if tree[0] in {"add", "mul", "pow", "fn", "sum"}:
+    if tree[0] in {"add", "mul", "pow", "fn", "sum", "max"}:
         for k, part in enumerate(tree[1:], start=1):
-            if isinstance(part, tuple) and isinstance(part[0], str) and not (tree[0] == "sum" and k == 1):
+            if isinstance(part, tuple) and isinstance(part[0], str) and not (tree[0] in {"sum", "max"} and k == 1):
                 yield from places(part, (*path, k))
 
 
@@ -199,6 +199,8 @@ def _other(part: Tree, chance: random.Random) -> Tree:
             return ("pow", base, 3 if exponent == 2 else 1)
         case "fn", name, argument:
             return ("fn", "tanh" if name == "sigmoid" else "sigmoid", argument)
+        case "max", bound, body:
+            return ("sum", bound, body)
         case "sum", _, tuple(body) if not free(part) ^ free(body):
             return body
     return ("add", part, ("num", 1))

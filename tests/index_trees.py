@@ -1,9 +1,9 @@
 """Random index expressions that know nothing of handgrad: trees of tuples, evaluated with plain loops.
 
     ("num", Fraction)   ("entry", name, indices)   ("delta", i, j)   ("add", a, b, …)   ("mul", a, b, …)
-    ("pow", a, k)       ("fn", name, a)            ("sum", i, a)
+    ("pow", a, k)       ("fn", name, a)            ("sum", i, a)     ("max", i, a)
 
-An index is a pair (letter, dimension) or a number. A Σ may bind a letter that is in use outside of it.
+An index is a pair (letter, dimension) or a number. A Σ or a max may bind a letter that is in use outside of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sympy import Add, Expr, Integer, Mul, Rational
 
 from derive.cell import dims
 from derive.functions import FUNCTIONS
-from derive.index import Entry, Index, KroneckerDelta, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Max, Sigma
 
 Tree = tuple[Any, ...]
 N, H = dims("N H")
@@ -60,17 +60,21 @@ def leaves(scope: tuple[Any, ...], deltas: bool = True) -> st.SearchStrategy[Tre
 def trees(depth: int = 3, scope: tuple[Any, ...] = FREE, deltas: bool = True) -> st.SearchStrategy[Tree]:
     """Expressions over the indices of the scope.
 
-    No δ stands inside of a function: no derivation puts one there, and the normal form does not look for the
+    No δ stands inside of a function or a max: no derivation puts one there, and the normal form does not look for the
     δ(h, j) f[h] = δ(h, j) f[j] in an argument.
     """
     if depth == 0:
         return leaves(scope, deltas)
     inner = trees(depth - 1, scope, deltas)
-    sums = st.sampled_from([(letter, dim) for dim, letters in LETTERS.items() for letter in letters]).flatmap(
-        lambda index: trees(depth - 1, (*(i for i in scope if i != index), index), deltas).map(
-            lambda body: ("sum", index, body)
+
+    def bound(kind: str, deltas: bool) -> st.SearchStrategy[Tree]:
+        return st.sampled_from([(letter, dim) for dim, letters in LETTERS.items() for letter in letters]).flatmap(
+            lambda index: trees(depth - 1, (*(i for i in scope if i != index), index), deltas).map(
+                lambda body: (kind, index, body)
+            )
         )
-    )
+
+    sums = bound("sum", deltas)
     entry = leaves(scope).filter(lambda leaf: leaf[0] == "entry")
     some = st.lists(inner, min_size=2, max_size=3)
     choices = [
@@ -78,6 +82,7 @@ def trees(depth: int = 3, scope: tuple[Any, ...] = FREE, deltas: bool = True) ->
         some.map(lambda parts: ("add", *parts)),
         sums,
         sums,
+        bound("max", deltas=False),
         st.tuples(st.just("fn"), st.sampled_from(["sigmoid", "tanh"]), trees(depth - 1, scope, deltas=False)),
         st.tuples(st.just("pow"), inner, st.just(2)),
     ]
@@ -115,6 +120,8 @@ def expression(tree: Tree) -> Expr:
             return FUNCTIONS[name](expression(argument))
         case "sum", bound, body:
             return Sigma(expression(body), index(bound))
+        case "max", bound, body:
+            return Max(expression(body), index(bound))
     raise ValueError(tree[0])
 
 
@@ -146,6 +153,8 @@ def value(tree: Tree, arrays: Mapping[str, Any], at: Mapping[Any, int]) -> Any:
             return TRUE_FUNCTIONS[name](float(go(argument)))
         case "sum", bound, body:
             return sum(value(body, arrays, {**at, bound: k}) for k in range(SIZES[bound[1]]))
+        case "max", bound, body:
+            return max(value(body, arrays, {**at, bound: k}) for k in range(SIZES[bound[1]]))
     raise ValueError(tree[0])
 
 
@@ -156,16 +165,16 @@ def values(tree: Tree, arrays: Mapping[str, Any]) -> list[Any]:
 
 
 def free(tree: Tree) -> set[Any]:
-    """The indices that no Σ of the tree binds."""
+    """The indices that no Σ or max of the tree binds."""
     match tree:
         case "entry", _, indices:
             return {one for one in indices if not isinstance(one, int)}
         case "delta", *pair:
             return {one for one in pair if not isinstance(one, int)}
-        case "sum", bound, body:
+        case "sum" | "max", bound, body:
             return free(body) - {bound}
     return set().union(*(free(part) for part in tree[1:] if isinstance(part, tuple)))
 
 
 def has_function(tree: Tree) -> bool:
-    return tree[0] == "fn" or any(has_function(part) for part in tree[1:] if isinstance(part, tuple) and part)
+    return tree[0] in {"fn", "max"} or any(has_function(part) for part in tree[1:] if isinstance(part, tuple) and part)

@@ -11,8 +11,10 @@ from derive.cell import (
     Cell,
     dims,
     exp,
+    max,
     maximum,
     mean,
+    min,
     parameter,
     relu,
     sequence,
@@ -209,6 +211,51 @@ class Slots(Cell):
     outputs = ("r",)
 
 
+class StableSlots(Cell):
+    """The same with the softmax as it is computed, so that no exponential overflows, and a write where least is read."""
+
+    x = sequence(N, D)
+    M_prev = state(N, K, H)
+    W_q = parameter(D, H)
+    W_v = parameter(D, H)
+    beta = parameter()
+    q = x @ W_q
+    s = softplus(beta) * (M_prev @ q)
+    e = exp(s - max(s))
+    p = e / sum(e)
+    r = sum(p[:, :, None] * M_prev, K)
+    u = exp(min(p) - p)
+    M = M_prev + (u / sum(u))[:, :, None] * ((x @ W_v)[:, None, :] - M_prev)
+    outputs = ("r",)
+
+
+class Maxout(Cell):
+    """A recurrent network of maxout units, each of S linear pieces (Goodfellow et al. 2013)."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, S, H)
+    U = parameter(H, S, H)
+    b = parameter(S, H)
+    z = sum(x[:, :, None, None] * W, D)[:, 0] + sum(h_prev[:, :, None, None] * U, 1)[:, 0] + b
+    h = max(z, S)[:, 0]
+    outputs = ("h",)
+
+
+class MaxPool(Cell):
+    """A matrix of features that the input is written into, of which the largest of every row is read."""
+
+    x = sequence(N, D)
+    C_prev = state(N, H, K)
+    W_i = parameter(D, H)
+    W_k = parameter(D, K)
+    lam = parameter(H, K)
+    i = tanh(x @ W_i)
+    C = sigmoid(lam) * C_prev + i[:, :, None] * (x @ W_k)[:, None, :]
+    h = max(C)[:, :, 0]
+    outputs = ("h",)
+
+
 class UGRNN(Cell):
     """Update gate RNN (Collins et al. 2017)."""
 
@@ -299,7 +346,7 @@ class BilinearRNN(Cell):
 CELLS: dict[str, Program] = {
     cell.__name__: cell.program
     for cell in (
-        AntisymmetricRNN, BilinearRNN, Bistable, CfC, DeltaNet, FastWeights, LMU, Mamba, MultiplicativeLSTM, RHN, RWKV4,
-        RetNet, SRU, Slots, UGRNN,
+        AntisymmetricRNN, BilinearRNN, Bistable, CfC, DeltaNet, FastWeights, LMU, Mamba, MaxPool, Maxout,
+        MultiplicativeLSTM, RHN, RWKV4, RetNet, SRU, Slots, StableSlots, UGRNN,
     )
 }  # fmt: skip

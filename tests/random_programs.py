@@ -41,8 +41,8 @@ def named(array: Array) -> Formula:
 
 
 def unary(chance: random.Random, one: Formula) -> Formula:
-    """A function, a power, a transpose, a sum over an axis, or a block of a stack."""
-    kind = chance.choice(["sigmoid", "tanh", "square", "inverse", "transpose", "sum", "block"])
+    """A function, a power, a transpose, a sum or a maximum over an axis, or a block of a stack."""
+    kind = chance.choice(["sigmoid", "tanh", "square", "inverse", "transpose", "sum", "largest", "block"])
     t, f = one.tensor, one.of
     match kind:
         case "sigmoid":
@@ -58,6 +58,10 @@ def unary(chance: random.Random, one: Formula) -> Formula:
         case "sum" if t.axes:
             axis = chance.randrange(len(t.axes))
             return Formula(t.sum(axis), lambda v: anp.sum(f(v), axis=axis))
+        case "largest" if t.axes:
+            axis = chance.randrange(len(t.axes))
+            largest = t.largest(axis)[(*(slice(None),) * axis, 0)]
+            return Formula(largest, lambda v: anp.max(f(v), axis=axis))
         case "block":
             number = chance.randrange(2)
             block = t.block("pq"[number])  # of the last axis only: the others are never stacked but by transposing
