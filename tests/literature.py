@@ -212,7 +212,7 @@ class Slots(Cell):
 
 
 class StableSlots(Cell):
-    """The same with the softmax as it is computed, so that no exponential overflows, and a write where least is read."""
+    """Attention over slots by a softmax that cannot overflow, and a write where least is read."""
 
     x = sequence(N, D)
     M_prev = state(N, K, H)

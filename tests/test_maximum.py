@@ -18,7 +18,7 @@ from derive.cell import min as smallest
 from derive.cell import sum as total
 from derive.emit.files import render
 from derive.errors import CellError
-from derive.evaluate import EXACT, REAL, evaluate, run
+from derive.evaluate import EXACT, REAL, evaluate
 from derive.functions import step
 from derive.index import Entry, Index, Max, Sigma
 from derive.page.display import display_style
@@ -101,7 +101,7 @@ def made(program: Program, target: str) -> ModuleType:
 # -- PyTorch, by hand ----------------------------------------------------------------------------------------------
 
 
-def ties(t: Any, x: Any, M: Any, p: dict[str, Any]) -> tuple[Any, Any]:
+def ties(_: Any, x: Any, M: Any, p: dict[str, Any]) -> tuple[Any, Any]:
     r, low = M.amax(1), M.amin(2)
     q = (x @ p["W"] + r).amax(1, keepdim=True)
     return r * q + p["V"].amax(0), M * low[:, :, None] - r[:, None, :] * p["V"]
@@ -312,7 +312,7 @@ def cell_with(formula: Callable[..., Any]) -> Program:
         (lambda x, h, b: largest(x, h), "max is over an axis, which is given by a size or a position; that of two is"),
         (
             lambda x, h, b: max(x),
-            "a quantity is no list; sums and maxima over an axis are derive.cell.sum, max and min",
+            "a quantity is no list; sums and maxima over an axis are derive.cell.sum, max",
         ),
     ],
 )
