@@ -218,9 +218,8 @@ class Max(Bound):
     @property
     def definition(self) -> Expr:
         """The mean of those that the largest does not exceed: equal ones share what it receives."""
-        opened = rename_bound(self)
-        attained = 1 - step(self - opened.body)
-        return Sigma(attained * opened.body, *opened.indices) / Sigma(attained, *opened.indices)
+        attained = 1 - step(self - self.body)
+        return Sigma(attained * self.body, *self.indices) / Sigma(attained, *self.indices)
 
     def _eval_derivative(self, wrt: Basic) -> Expr:
         return self.definition.diff(wrt)

@@ -95,7 +95,7 @@ def _distribute(expr: Expr) -> list[Term]:
         value = expr.func(*map(normal, expr.args))
         return [Term(S.One, (), (value,))] if isinstance(value, Function) else _distribute(value)
     if isinstance(expr, Max):
-        inside = canonical(Term(S.One, expr.indices, (normal(expr.body),)))
+        inside = canonical(Term(S.One, expr.indices, (_by_label(expr.body, expr.indices),)))
         value = Max(Mul(*inside.factors), *inside.indices)
         return [Term(S.One, (), (value,))] if isinstance(value, Max) else _distribute(value)
     return [Term(S.One, (), (expr,))]
@@ -114,6 +114,18 @@ def _power(base: Expr, exponent: Expr) -> Term:
     """A power that is not distributed; the base's content is taken out: (2a + 2b)⁻¹ = ½ (a + b)⁻¹."""
     content, rest = base.as_content_primitive()
     return Term(content**exponent, (), (rest**exponent,))
+
+
+def _by_label(expr: Expr, indices: Sequence[Index]) -> Expr:
+    """The normal form of an expression, one case per label along those of the indices that are over block labels."""
+    over_labels = [index for index in indices if isinstance(index.dim, Integer)]
+    if not over_labels:
+        return normal(expr)
+    first, *others = over_labels
+    cases = [_by_label(expr.xreplace({first: Integer(k)}), others) for k in range(int(first.dim))]
+    if len(set(cases)) == 1:
+        return cases[0]
+    return Add(*(KroneckerDelta(first, k) * case for k, case in enumerate(cases)))
 
 
 def _written_out(total: Sigma) -> Iterator[list[Term]]:

@@ -17,7 +17,7 @@ from derive.equality import cases
 from derive.errors import HandgradError
 from derive.evaluate import EXACT, REAL, evaluate
 from derive.functions import sigmoid
-from derive.index import Entry, Index, KroneckerDelta, Sigma
+from derive.index import Entry, Index, KroneckerDelta, Max, Sigma
 from derive.normal import TooLargeError, normal
 from tests.index_rewrites import changed, rewritten
 from tests.index_trees import ARRAYS, FREE, SIZES, H, N, Tree, expression, has_function, index, trees, values
@@ -110,6 +110,13 @@ def test_sum_inside_a_function_is_not_captured() -> None:
     assert normal(outer) == normal(Sigma(Entry("u", j) * tanh(Sigma(Entry("W", j, h), h)), j))
 
 
+def test_maximum_inside_a_sum_is_not_captured() -> None:
+    """Σ_h u[h] max_k W[h, k] and Σ_h u[h] max_k W[k, k] differ: the inner names must not be the outer's."""
+    outer = Sigma(Entry("u", h) * Max(Entry("W", h, k), k), h)
+    assert normal(outer) != normal(Sigma(Entry("u", h) * Max(Entry("W", k, k), k), h))
+    assert normal(outer) == normal(Sigma(Entry("u", j) * Max(Entry("W", j, h), h), j))
+
+
 def test_normal_form_is_stable() -> None:
     """normal(normal(e)) == normal(e), or comparing stored normal forms would go wrong."""
     expr = Sigma(Entry("u", h) * (Entry("v", h) + Sigma(Entry("W", h, k) ** 2, k)), h) ** 2
@@ -130,6 +137,24 @@ IDENTITIES = {
     "content of a denominator": (
         1 / (2 * Entry("u", h) + 2 * Entry("v", h)),
         (Entry("u", h) + Entry("v", h)) ** -1 / 2,
+    ),
+    "a maximum along what cancels": (
+        Max((Entry("u", h) + 1) ** 2 - Entry("u", h) ** 2 - 2 * Entry("u", h) + (Entry("v", j) + 1) ** 2, h),
+        Entry("v", j) ** 2 + 2 * Entry("v", j) + 2,
+    ),
+    "labels along which a maximum is taken": (
+        Max(Entry("t", Index("p", 2), h), Index("p", 2)),
+        Max(sum(KroneckerDelta(Index("q", 2), one) * Entry("t", Integer(one), h) for one in (0, 1)), Index("q", 2)),
+    ),
+    "a maximum along labels that cancel": (
+        Max(
+            (Entry("t", Index("p", 2), h) + 1) ** 2
+            - Entry("t", Index("p", 2), h) * 2
+            - Entry("t", Index("p", 2), h) ** 2
+            + Entry("u", h),
+            Index("p", 2),
+        ),
+        1 + Entry("u", h),
     ),
     "square of a sum keeps its sums apart": (
         Sigma(Entry("u", h), h) ** 2,
