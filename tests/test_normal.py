@@ -139,8 +139,8 @@ IDENTITIES = {
         (Entry("u", h) + Entry("v", h)) ** -1 / 2,
     ),
     "a maximum along what cancels": (
-        Max((Entry("u", h) + 1) ** 2 - Entry("u", h) ** 2 - 2 * Entry("u", h) + (Entry("v", j) + 1) ** 2, h),
-        Entry("v", j) ** 2 + 2 * Entry("v", j) + 2,
+        Entry("v", j) * Max((Entry("u", h) + 1) ** 2 - Entry("u", h) ** 2 - 2 * Entry("u", h) + Entry("v", j), h),
+        Entry("v", j) ** 2 + Entry("v", j),
     ),
     "labels along which a maximum is taken": (
         Max(Entry("t", Index("p", 2), h), Index("p", 2)),
