@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from derive.cell import Cell, sequence, state, tanh
+from derive.cell import Cell, parameter, sequence, state, tanh
 from derive.errors import CellError
 from derive.index import Entry, KroneckerDelta, Sigma, dims
 from derive.plan.coefficients import operations
@@ -167,3 +167,24 @@ def test_a_nest_of_quotients_is_planned_at_once() -> None:
     start = process_time()
     schedule(Nest.program)
     assert process_time() - start < 10
+
+
+def test_coefficients_have_names_of_their_own() -> None:
+    """Broken if the second coefficient of ∂a is called as the only one of ∂a_2, and one is written over the other."""
+
+    class Numbered(Cell):
+        x = sequence(N, H)
+        h_prev = state(N, H)
+        P = parameter(H, H)
+        Q = parameter(H, H)
+        U = parameter(H, H)
+        V = parameter(H, H)
+
+        a = h_prev @ P
+        a_2 = h_prev @ Q
+        h = tanh(x + a**2 @ U + a**3 @ V + a_2**2 @ U)
+        outputs = ("h",)
+
+    names = [equation.name for equation in schedule(Numbered.program).coefficients]
+    assert {"J_a", "J_a_2", "J_a_3"} <= {*names}
+    assert len({*names}) == len(names)

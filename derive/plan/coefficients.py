@@ -8,7 +8,7 @@ loop then has one product per term.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, count
 
 from sympy import Add, Expr, Mul, S, expand_mul
 
@@ -33,8 +33,10 @@ def split_coefficients(
     products = known_products(step)
     coefficients: list[Equation] = []
     recurrence: list[Equation] = []
-    for equation in fold(equations, set(wanted)):
-        named, rest = _named(equation, _collected(equation, step), products)
+    folded = fold(equations, set(wanted))
+    taken = {_stem(equation) for equation in folded}
+    for equation in folded:
+        named, rest = _named(equation, _collected(equation, step), products, taken)
         coefficients += named
         recurrence.append(rest)
     return tuple(coefficients), tuple(recurrence)
@@ -121,16 +123,16 @@ def _spread(expr: Expr, step: Program) -> list[Expr]:
 
 
 def _named(
-    equation: Equation, terms: Sequence[tuple[Expr | None, Expr]], products: Sequence[Equation]
+    equation: Equation, terms: Sequence[tuple[Expr | None, Expr]], products: Sequence[Equation], taken: set[str]
 ) -> tuple[list[Equation], Equation]:
-    """The coefficients of one cotangent as arrays, and its equation with them.
+    """The coefficients of one cotangent as arrays, whose names are then taken, and its equation with them.
 
     The coefficients of a stack's blocks share one stacked array; a second one for the same block (or a second
     term without a stack) begins another.
     """
     values: list[Expr] = []
     slots: list[dict[Expr, Expr]] = []
-    stem = JACOBIAN + equation.name.removeprefix(COTANGENT)
+    names: list[str] = []
     for coefficient, rest in terms:
         if coefficient is None:
             values.append(rest)
@@ -139,17 +141,26 @@ def _named(
         slot = next((k for k, used in enumerate(slots) if delta not in used), len(slots))
         if slot == len(slots):
             slots.append({})
+            names.append(_stem(equation) if slot == 0 else _further(_stem(equation), taken))
         slots[slot][delta] = cheapest(coefficient, products)
-        values.append(rest * Entry(_numbered(stem, slot), *equation.array.indices))
+        values.append(rest * Entry(names[slot], *equation.array.indices))
     named = [
-        Equation(Array(_numbered(stem, slot), equation.array.sizes), Add(*(d * value for d, value in blocks.items())))
-        for slot, blocks in enumerate(slots)
+        Equation(Array(name, equation.array.sizes), Add(*(d * value for d, value in blocks.items())))
+        for name, blocks in zip(names, slots, strict=True)
     ]
     return named, Equation(equation.array, Add(*values))
 
 
-def _numbered(stem: str, slot: int) -> str:
-    return stem if slot == 0 else f"{stem}_{slot + 1}"
+def _stem(equation: Equation) -> str:
+    """What the first coefficient of a cotangent is called."""
+    return JACOBIAN + equation.name.removeprefix(COTANGENT)
+
+
+def _further(stem: str, taken: set[str]) -> str:
+    """J_a_2, or the next that is not the coefficient of an array a_2; taken from now on."""
+    name = next(f"{stem}_{number}" for number in count(2) if f"{stem}_{number}" not in taken)
+    taken.add(name)
+    return name
 
 
 def known_products(step: Program) -> list[Equation]:
