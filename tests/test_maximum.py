@@ -347,7 +347,7 @@ def test_names_of_kernels() -> None:
         s_prev = state(N)
         INFINITY = parameter(H)
 
-        s = s_prev / 2 + largest(x * INFINITY)[:, 0] * larger
+        s = s_prev / 2 + largest(x * INFINITY * s_prev[:, None])[:, 0] * larger
         outputs = ("s",)
 
     assert "Real largest_max_s = -INFINITY;" in texts(Named.program)["named.cu"]
