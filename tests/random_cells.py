@@ -243,7 +243,8 @@ class _Writer:
         """A sum, a mean or a maximum that is broadcast to where it comes from."""
         one, other = self._factor(shape, depth), self._factor(shape, depth)
         name = self.chance.choice(("sum", "mean", "mean", "max", "min"))
-        softmax = f"exp({one} - max({one})) / sum(exp({one} - max({one})))"
+        leaf = self._leaf(shape)
+        softmax = f"exp({leaf} - max({leaf})) / sum(exp({leaf} - max({leaf})))"
         return self.chance.choice((f"({one} - {name}({other}))", f"{one} / sqrt(1 + mean({other}**2))", softmax))
 
     def _matmul_of_each(self, shape: Shape, depth: int) -> str:
