@@ -102,6 +102,25 @@ def test_products_are_pytorchs() -> None:
     assert lstm_numpy.matmul is np.matmul
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_are_numpys(large: bool, order: Any, dtype: Any) -> None:
+    """Broken if a product of matrices of some size, layout or dtype is another than numpy.matmul."""
+    from generated.torch_engine import _is_onednns, _linear, _product
+
+    chance, (M, K, N) = np.random.default_rng(0), (40, 700, 650) if large else (4, 5, 6)
+    left, right = chance.standard_normal((M, K)).astype(dtype), chance.standard_normal((N, K)).astype(dtype).T
+    due = left.astype(np.float64) @ right.astype(np.float64)
+    for one, other in ((left, right), (np.asfortranarray(left), np.ascontiguousarray(right))):
+        chosen = _is_onednns(torch.from_numpy(one), torch.from_numpy(other))
+        assert chosen == (large and dtype == np.float32 and _linear is not None)
+        out = np.empty((M, N), dtype, order=order)
+        _product(one, other, out)
+        # Sums of 700 terms: the roundings of single precision add up to some 1e-6 of the largest.
+        assert np.abs(out - due).max() <= 20 * np.finfo(dtype).eps * np.abs(due).max()
+
+
 def test_results_are_the_tapes_memory() -> None:
     """Broken if tensors are copied on their way: an argument's memory is read in place, a result's is the tape's."""
     args = tensors("lstm")

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from typing import Any, NamedTuple
@@ -22,6 +22,11 @@ from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
 Optional = Sequence["Tensor | None"]
+
+_LARGE = 1 << 24  # multiplications
+# x · wᵀ by oneDNN, for which PyTorch has no public name; None where it is built without.
+_pointwise: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_linear: Any = _pointwise and partial(_pointwise, B=None, attr="none", scalars=[], algorithm="")
 
 
 class Shapes(NamedTuple):
@@ -302,8 +307,20 @@ class NumPy(Engine):
 
 def _product(one: Any, other: Any, out: Any) -> Any:
     """numpy.matmul."""
-    torch.matmul(torch.from_numpy(one), torch.from_numpy(other), out=torch.from_numpy(out))
+    left, right, product = (torch.from_numpy(array) for array in (one, other, out))
+    if not _is_onednns(left, right):
+        torch.matmul(left, right, out=product)
+    elif product.is_contiguous():
+        product.copy_(_linear(left, right.T))
+    else:  # column by column, as the recurrence of the gradient has it
+        product.T.copy_(_linear(right.T, left))
     return out
+
+
+def _is_onednns(left: Tensor, right: Tensor) -> bool:
+    """Whether a product is so large that oneDNN's, which nn.LSTM has too, is the faster one."""
+    possible = _linear is not None and torch.backends.mkldnn.enabled and left.dtype == torch.float32
+    return possible and left.dim() == right.dim() == 2 and left.shape[0] * right.numel() > _LARGE
 
 
 def numbers(lengths: Tensor | None) -> Any:
