@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, ClassVar
 
+from derive.axis import ONE, Size
 from derive.errors import CellError, ShapeError
 from derive.functions import FUNCTIONS, arity
 from derive.index import dims, stack
 from derive.program import Array, Equation, Program, Role, define
-from derive.tensor import ONE, Size, Tensor, as_tensor, elementwise
+from derive.tensor import Tensor, as_tensor, elementwise
 
 __all__ = [
     "Cell",

@@ -13,10 +13,10 @@ from typing import Literal, Protocol
 from sympy import Add, Expr, Function, Integer, Mul, Number, Pow, S
 from sympy.core.numbers import Exp1
 
+from derive.axis import Size
 from derive.errors import HandgradError
 from derive.index import Bound, Entry, Index, KroneckerDelta, Max, Sigma, Stack, as_text, entries
 from derive.program import Array, Equation, Role
-from derive.tensor import Size
 
 Group = tuple[Index, ...]
 Op = Literal[

@@ -14,9 +14,10 @@ from typing import Literal
 
 from sympy import Expr, Integer
 
+from derive.axis import ONE, Axis, Size
 from derive.errors import CellError
 from derive.index import Bound, Dim, Entry, Index, Stack, entries, free_indices, rename_bound
-from derive.tensor import ONE, Axis, Size, Tensor
+from derive.tensor import Tensor
 
 Role = Literal["sequence", "state", "parameter", "cotangent", "tangent", "derived"]
 

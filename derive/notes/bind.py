@@ -7,12 +7,13 @@ from contextlib import suppress
 
 from sympy import Add, Expr, Function, Mul
 
+from derive.axis import Axis, axis
 from derive.errors import ShapeError
 from derive.index import Entry, Index, Sigma
 from derive.notes.standard import many
 from derive.notes.syntax import Applied, Claim, Concatenation, Node, Product, Sum, Symbol, split_time
 from derive.program import Program
-from derive.tensor import Axis, Tensor, axis, join
+from derive.tensor import Tensor, join
 
 
 def parameter_symbols(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Function
 
+from derive.axis import axis
 from derive.equality import Ground
 from derive.errors import HandgradError, NotesError
 from derive.index import Entry, Joined, entries
@@ -22,7 +23,7 @@ from derive.notes.plain import symbol_text
 from derive.notes.sizes import MANY, Convention, Sizes
 from derive.notes.syntax import Applied, Concatenation, Symbol, split_time
 from derive.program import Array, Equation, Program, Role, define
-from derive.tensor import Tensor, axis, each_part, elementwise, join
+from derive.tensor import Tensor, each_part, elementwise, join
 
 NET = "_net"  # i_net is what i is a function of
 

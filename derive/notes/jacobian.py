@@ -7,12 +7,13 @@ from functools import cached_property
 
 from sympy import Expr, Mul, S
 
+from derive.axis import Axis
 from derive.calculus import contract
 from derive.errors import NotesError, ShapeError
 from derive.index import Entry, Index, KroneckerDelta
 from derive.normal import normal_terms
 from derive.program import Program
-from derive.tensor import Axis, Tensor
+from derive.tensor import Tensor
 
 
 @dataclass(frozen=True, eq=False)

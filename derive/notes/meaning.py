@@ -14,6 +14,7 @@ from typing import Literal
 
 from sympy import Expr, Function, Integer, Rational
 
+from derive.axis import axis
 from derive.calculus import COTANGENT, SEED
 from derive.equality import Ground
 from derive.errors import NotesError, ShapeError
@@ -47,7 +48,7 @@ from derive.notes.syntax import (
     split_time,
     walk,
 )
-from derive.tensor import Tensor, axis, diagonal, each_part, elementwise, join
+from derive.tensor import Tensor, diagonal, each_part, elementwise, join
 
 # Gradients of columns are columns like them; or rows, as Jacobians have it, perhaps with those of matrices transposed.
 Layout = Literal["columns", "rows", "transposed"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from derive.axis import axis
 from derive.calculus import SEED
 from derive.index import Entry
 from derive.notes.places import view
 from derive.notes.symbols import symbol_name
 from derive.program import Program
-from derive.tensor import Tensor, axis
+from derive.tensor import Tensor
 
 
 def standard_symbols(program: Program, columns: bool = False) -> dict[str, Tensor]:

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 from sympy import Add, Expr, Function, Mul
 
+from derive.axis import Size
 from derive.index import Entry, Index, KroneckerDelta, Max, Sigma, as_text
 from derive.matrix import Group, natural_groups
 from derive.program import Array, Equation, Program, tidy
-from derive.tensor import Size
 
 Meaning: TypeAlias = tuple[tuple[Size, ...], Expr]
 """A shape, and an expression of its standing indices."""

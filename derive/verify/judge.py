@@ -9,6 +9,7 @@ from typing import Literal
 
 from sympy import Expr, S
 
+from derive.axis import shape_text
 from derive.calculus import COTANGENT
 from derive.equality import Decision, Ground, Method
 from derive.errors import HandgradError, NotesError, ShapeError
@@ -38,7 +39,7 @@ from derive.notes.syntax import (
     walk,
 )
 from derive.program import Array, Program
-from derive.tensor import Tensor, elementwise, shape_text
+from derive.tensor import Tensor, elementwise
 from derive.unroll import SHARE
 from derive.verify.loops import added, added_to, from_outside, passed_to_the_step_before
 from derive.verify.update import update_due

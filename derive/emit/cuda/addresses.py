@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from derive.axis import Size
 from derive.index import Index, Stack
 from derive.matrix import Group
 from derive.program import Array
-from derive.tensor import Size
 
 Variables = Mapping[Group, str]
 """The C++ variable of an index, or of the two indices of a stacked axis together."""

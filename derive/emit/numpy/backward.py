@@ -7,12 +7,13 @@ stands: ``d_next_c``, ``dc`` and ``dc_prev`` are three cotangents and one buffer
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from derive.calculus import COTANGENT, SEED
 from derive.emit.layout import Block, Buffer, Loop, block_axis, blocks_text, loop_over, sizes_text, split_text, stack_of
 from derive.emit.numpy.axes import Axes
+from derive.emit.numpy.carried import Carried, Memory
 from derive.emit.numpy.coefficients import CoefficientCode, coefficient_code
 from derive.emit.numpy.lines import block_views, constant_names, forward_names, row_names, scratch_buffers, words
 from derive.emit.numpy.order import ENDING, ENDING_ALL, Last, last_cotangents, without_steps
@@ -38,52 +39,6 @@ class BackwardCode:
     loop: Loop
     finish: tuple[str, ...]
     deferred: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Carried:
-    """A state's cotangent on its way from one step to the one before.
-
-    Attributes:
-        state: the previous state.
-        apart: whether the step's result is a matrix product, which must not be written over its own operand
-            and which BLAS forms faster column by column.
-    """
-
-    state: Array
-    is_output: bool
-    apart: bool
-
-    @property
-    def previous(self) -> str:
-        return self.state.name
-
-    @property
-    def following(self) -> str:
-        assert self.state.next is not None
-        return self.state.next
-
-    @property
-    def seed(self) -> str:
-        return SEED + self.following
-
-    @property
-    def result(self) -> str:
-        return COTANGENT + self.previous
-
-    @property
-    def gradient(self) -> str:
-        return f"gradients.{COTANGENT}{self.following}0"
-
-
-@dataclass
-class Memory:
-    """Which name lives in which piece of memory at what time."""
-
-    home: dict[str, str] = field(default_factory=dict)
-
-    def aliases(self, name: str) -> frozenset[str]:
-        return frozenset(other for other, place in self.home.items() if place == self.home.get(name))
 
 
 def backward_code(plan: Schedule, numbers: Mapping[str, str]) -> BackwardCode:

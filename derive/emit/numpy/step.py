@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sympy import Integer
 
+from derive.axis import Size
 from derive.calculus import speaker
 from derive.emit.layout import Block, block_axis, stack_of
 from derive.emit.numpy.expressions import expression
@@ -20,7 +21,6 @@ from derive.plan.schedule import names_in
 from derive.printing import folded
 from derive.program import Array, Equation, Program
 from derive.show import UNICODE, equation_text, form_text
-from derive.tensor import Size
 
 Blocks: TypeAlias = tuple[Block, ...]
 
