@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from derive.cell import Cell, dims, exp, maximum, parameter, sequence, sigmoid, stack, state, step, tanh
+from derive.cell import Cell, dims, exp, maximum, parameter, sequence, sigmoid, sqrt, stack, state, step, tanh
 from derive.cell import max as largest
 from derive.cell import min as smallest
 from derive.cell import sum as total
@@ -256,6 +256,20 @@ class Maxima(Cell):
     outputs = ("h",)
 
 
+class Normed(Cell):
+    """Blocks of a stack in the loop, and all of it: over its norm, less its maximum."""
+
+    x = sequence(N, D)
+    h_prev = state(N, H)
+    W = parameter(D, four)
+    U = parameter(H, four)
+
+    a = x @ W + h_prev @ U
+    n = sqrt(1 + total(a**2) / 9)
+    h = tanh(a.i) * sigmoid(a.f) / n + tanh(a.o - largest(a)) * h_prev
+    outputs = ("h",)
+
+
 HARD: dict[str, Program] = {
     cell.program.name: cell.program
     for cell in (
@@ -275,6 +289,7 @@ HARD: dict[str, Program] = {
         Flat,
         Coupled,
         Maxima,
+        Normed,
     )
 }
 

@@ -127,8 +127,8 @@ def _named(
 ) -> tuple[list[Equation], Equation]:
     """The coefficients of one cotangent as arrays, whose names are then taken, and its equation with them.
 
-    The coefficients of a stack's blocks share one stacked array; a second one for the same block (or a second
-    term without a stack) begins another.
+    The coefficients of a stack's blocks share one stacked array; a second one for the same block, or one for all
+    blocks, begins another.
     """
     values: list[Expr] = []
     slots: list[dict[Expr, Expr]] = []
@@ -138,7 +138,7 @@ def _named(
             values.append(rest)
             continue
         delta = next((f for f in Mul.make_args(rest) if isinstance(f, KroneckerDelta)), S.One)
-        slot = next((k for k, used in enumerate(slots) if delta not in used), len(slots))
+        slot = next((k for k, used in enumerate(slots) if all(_are_apart(delta, d) for d in used)), len(slots))
         if slot == len(slots):
             slots.append({})
             names.append(_stem(equation) if slot == 0 else _further(_stem(equation), taken))
@@ -149,6 +149,11 @@ def _named(
         for name, blocks in zip(names, slots, strict=True)
     ]
     return named, Equation(equation.array, Add(*values))
+
+
+def _are_apart(one: Expr, other: Expr) -> bool:
+    """Whether two deltas pick different blocks of one axis, so that nowhere both of them are 1."""
+    return one != other and one.free_symbols == other.free_symbols and len(one.free_symbols) == 1
 
 
 def _stem(equation: Equation) -> str:
