@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from derive.notes.latex import LOSSES
 from derive.notes.plain import symbol_text
-from derive.notes.syntax import Claim, Differential, Node, Quotient, Symbol, children, split_time
+from derive.notes.syntax import Applied, Claim, Differential, Node, Quotient, Symbol, children, split_time
 
 FRACTION = ""  # the sign of ∂L/∂h
 BARE_LETTERS = ("\\delta", "\\epsilon", "\\varepsilon", "\\Delta")  # of names that are cotangents, whatever of
@@ -86,6 +86,18 @@ def cotangent_names(claims: Iterable[Claim]) -> Iterator[tuple[str, Node]]:
                 if isinstance(claim.right, Quotient) and not is_loss(claim.right.numerator):
                     continue
                 yield split_time(name)[0], of
+
+
+def has_gradient(node: Node) -> bool:
+    """Whether a formula has δf or ∂L/∂f in it; a function's derivative, σ′(z), and a Jacobian are no gradients."""
+    match node:
+        case Quotient(numerator=Differential()):
+            return differentiated(node) is not None
+        case Applied():
+            return has_gradient(node.argument)
+        case Differential():
+            return True
+    return any(map(has_gradient, children(node)))
 
 
 def is_loss(numerator: Node) -> bool:

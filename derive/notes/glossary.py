@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from derive.errors import NotesError
-from derive.notes.adjoints import NAME, cotangent_names
+from derive.notes.adjoints import NAME, cotangent_names, has_gradient
 from derive.notes.latex import LOSSES
 from derive.notes.plain import ACCENTED, symbol_text
 from derive.notes.syntax import (
@@ -57,7 +57,7 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
         cotangents: symbols of which it is known that they are cotangents.
     """
     claims = [_turned(claim) for claim in claims]
-    named = {name for name, _ in cotangent_names(claims)}
+    named = {name for name, _ in cotangent_names(claims)} | _made_of_gradients(claims)
     barred, wholes = _adjoint_bars(claims), partitions(claims)
     used = {split_time(part.name)[0] for c in claims for part in walk(c.right) if isinstance(part, Symbol)}
     found: dict[str, Forward] = {}
@@ -79,6 +79,22 @@ def forward_equations(claims: Iterable[Claim], cotangents: Collection[str]) -> l
         ):
             found |= dict.fromkeys(bases, Forward(bases, claim.right, claim.text))
     return list(dict.fromkeys(found.values()))
+
+
+def _made_of_gradients(claims: Iterable[Claim]) -> set[str]:
+    """Names of the notes' own for what is computed from gradients, and from what has such a name.
+
+    What is handed on to itself, as in U ← U − η ∂L/∂U, is none.
+    """
+    first: dict[str, tuple[Node, set[str]]] = {}
+    for claim in claims:
+        symbols = {part.name for part in walk(claim.right) if isinstance(part, Symbol)}
+        if isinstance(claim.left, Symbol) and claim.left.name not in symbols:
+            first.setdefault(split_time(claim.left.name)[0], (claim.right, {split_time(one)[0] for one in symbols}))
+    found = {name for name, (right, _) in first.items() if has_gradient(right)}
+    while more := {name for name, (_, used) in first.items() if used & found} - found:
+        found |= more
+    return found
 
 
 def _turned(claim: Claim) -> Claim:
