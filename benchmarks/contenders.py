@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -15,6 +16,13 @@ from . import stepwise
 from .problem import Array, Problem, Results
 
 DEFAULT_MODULE = "generated.lstm_numpy"
+
+
+class Place(StrEnum):
+    """Where something is computed, by PyTorch's name."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 class Contender(Protocol):

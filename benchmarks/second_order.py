@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import environment, memory
-from .contenders import DEFAULT_MODULE, Generated, Torch, torch_installed
+from .contenders import DEFAULT_MODULE, Generated, Place, Torch, torch_installed
 from .gpu import SIZES as GPU_SIZES
 from .gpu import NoGpuError, find_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
@@ -25,7 +25,7 @@ from .problem import Array, Problem, Results, Size, make_problem, parse_sizes, r
 from .report import result_file, write_json
 from .worker import Kind, Worker
 
-CPU, CUDA_MODULE = "cpu", "generated.lstm_cuda"
+CUDA_MODULE = "generated.lstm_cuda"
 SIZES = (Size(50, 64, 256, 256), Size(35, 20, 650, 650), Size(100, 32, 512, 512))
 PIPE_WIDTH = 120
 # Second derivatives of single precision: a few digits fewer than the gradients'.
@@ -102,7 +102,7 @@ class OnGpu:
 class TorchDouble(Torch):
     """PyTorch's nn.LSTM, its gradient, and the gradient of that times the tangents, which cuDNN's has not."""
 
-    def __init__(self, problem: Problem, module: str, device: str = CPU) -> None:
+    def __init__(self, problem: Problem, module: str, device: str = Place.CPU) -> None:
         self.problem = problem
         super().__init__(problem, module, device)
         self.torch.backends.cudnn.enabled = False
@@ -120,7 +120,7 @@ class TorchDouble(Torch):
         inputs = [self.x, self.h0, self.c0, *self.lstm.parameters()]
         gradients = self.torch.autograd.grad([h, c], inputs, self.cotangents, create_graph=True)
         second = self.torch.autograd.grad(gradients, inputs, self.tangents)
-        if self.device != CPU:
+        if self.device != Place.CPU:
             self.torch.cuda.synchronize()
         return h, c, second
 
@@ -128,10 +128,10 @@ class TorchDouble(Torch):
 FORWARD, GRADIENT, JVP, HESSIAN, TORCH = "forward", "gradient", "jvp", "gradient + hvp", "PyTorch, twice"
 OURS = {FORWARD: Forward, GRADIENT: Gradient, JVP: Tangents, HESSIAN: GradientAndHessian}
 CONTENDERS: dict[str, dict[str, Kind]] = {
-    CPU: {**OURS, TORCH: TorchDouble},
-    "cuda": {
+    Place.CPU: {**OURS, TORCH: TorchDouble},
+    Place.CUDA: {
         **{name: partial(OnGpu, kind=kind) for name, kind in OURS.items()},
-        TORCH: partial(TorchDouble, device="cuda"),
+        TORCH: partial(TorchDouble, device=Place.CUDA),
     },
 }
 
@@ -219,16 +219,16 @@ def main(
     json: Annotated[
         Path | None, typer.Option(help="Where to write; results/second_order[-<device>].json by default.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="PyTorch's name for it.")] = CPU,
+    device: Annotated[Place, typer.Option(help="PyTorch's name for it.")] = Place.CPU,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds; the ratios then wobble.")] = False,
 ) -> None:
     """Time jvp beside forward, and gradient + hvp beside the gradient and beside PyTorch's double backward."""
     try:
-        chosen = parse_sizes(sizes or [], SIZES if device == CPU else GPU_SIZES)
+        chosen = parse_sizes(sizes or [], SIZES if device == Place.CPU else GPU_SIZES)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
     try:
-        gpu = None if device == CPU else find_gpu()
+        gpu = None if device == Place.CPU else find_gpu()
     except NoGpuError as error:
         errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -24,13 +24,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import environment, loop
+from .contenders import Place
 from .gpu import NoGpuError, find_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
 from .problem import Array, Problem, Size, parse_sizes
 from .report import result_file, write_json
 from .worker import Kind, Worker, WorkerError
 
-CPU = "cpu"
 SIZES = (Size(50, 16, 32, 64), Size(50, 64, 256, 256), Size(35, 20, 650, 650))
 # Three steps of Adam in single precision: its first ones divide gradients by themselves, small ones too.
 TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ app = typer.Typer(add_completion=False)
 class Training:
     """A step of training the character model."""
 
-    def __init__(self, problem: Problem, module: str, device: str = CPU) -> None:
+    def __init__(self, problem: Problem, module: str, device: str = Place.CPU) -> None:
         import torch
 
         del module
@@ -210,7 +210,7 @@ def main(
     json: Annotated[
         Path | None, typer.Option(help="Where to write; results/training[-<device>].json by default.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="PyTorch's name for it.")] = CPU,
+    device: Annotated[Place, typer.Option(help="PyTorch's name for it.")] = Place.CPU,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds; the ratios then wobble.")] = False,
     compiled: Annotated[bool, typer.Option(help="Compile the loop too, which takes minutes.")] = True,
 ) -> None:
@@ -225,7 +225,7 @@ def main(
     }
     plan = QUICK if quick else THOROUGH
     try:
-        gpu = None if device == CPU else find_gpu()
+        gpu = None if device == Place.CPU else find_gpu()
     except NoGpuError as error:
         errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -119,7 +119,7 @@ class step(Function):  # type: ignore[misc]
     is_real = True
 
     def _eval_derivative(self, wrt: Basic) -> Expr:  # noqa: ARG002 (SymPy passes it)
-        return S.Zero  # whatever is inside: there the maximum of an axis has itself
+        return S.Zero  # not by the chain rule: a maximum over an axis may be inside, whose derivative has it
 
 
 class sign(Defined):

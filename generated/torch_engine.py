@@ -306,7 +306,7 @@ class NumPy(Engine):
 
 
 def _product(one: Any, other: Any, out: Any) -> Any:
-    """numpy.matmul."""
+    """numpy.matmul of such matrices and vectors as the generated modules have, which never go backwards in memory."""
     left, right, product = (torch.from_numpy(array) for array in (one, other, out))
     if not _is_onednns(left, right):
         torch.matmul(left, right, out=product)

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import gpu, gpu_contenders, second_order, stepwise
-from benchmarks.contenders import DEFAULT_MODULE
+from benchmarks.contenders import DEFAULT_MODULE, Place
 from benchmarks.gpu_contenders import CUDNN, CUDNN_TF32, GENERATED, LAUNCHES, OWN_PRODUCTS, TORCH_PRODUCTS
 from benchmarks.measure import DisagreementError, Plan
 from benchmarks.problem import Size, make_problem, relative_error
@@ -250,7 +250,7 @@ def test_without_a_gpu(options: list[str]) -> None:
 def test_second_order_on_the_device_is_the_same(name: str) -> None:
     """Broken if what is timed on a GPU is something else than on the CPU."""
     found: list[Any] = []
-    for device, module in (("cuda", second_order.CUDA_MODULE), (second_order.CPU, DEFAULT_MODULE)):
+    for device, module in ((Place.CUDA, second_order.CUDA_MODULE), (Place.CPU, DEFAULT_MODULE)):
         contender = second_order.CONTENDERS[device][name](make_problem(TINY), module)
         contender.allocate()
         found.append(contender.results(contender.run()))

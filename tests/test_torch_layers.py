@@ -129,8 +129,9 @@ def test_equals_pytorch_on_packed_sequences(name: str, bidirectional: bool) -> N
         assert torch.equal(output.batch_sizes, packed.batch_sizes)
         assert torch.equal(output.unsorted_indices, packed.unsorted_indices)
         padded, again = ours(x, states, lengths)
+        # In other rows of a product it rounds otherwise.
         pairs = zip(flat((padded, again)), flat((pad_packed_sequence(output, total_length=T)[0], last)), strict=True)
-        assert all((a - b).abs().max() <= 1e-14 for a, b in pairs)  # in other rows of a product it rounds otherwise
+        assert all((a - b).abs().max() <= 1e-14 * max(1, b.abs().max()) for a, b in pairs)
     in_order = pack_sequence([torch.randn(k, D, dtype=F64) for k in (5, 5, 2)])
     compare(ours, reference, in_order, states_for(ours, 3))
     assert ours(in_order)[0].unsorted_indices is None

@@ -143,7 +143,7 @@ def _arriving(one: Arrival, after: Container[str]) -> list[Equation | Sum]:
     for total in one.late:
         later = {e: Entry(e.name + AFTER, *e.indices) for e in total.reads if e.name in after}
         array = Array(total.name + AFTER, total.array.sizes)
-        found.append(Sum(array, total.body.xreplace(later), total.over))
+        found.append(replace(total, array=array, body=total.body.xreplace(later)))
         terms.append(_entry(array))
     if one.carried:
         terms.append(Entry(one.result.name + AFTER, *one.result.indices))
