@@ -257,7 +257,7 @@ class Maxima(Cell):
 
 
 class Normed(Cell):
-    """Blocks of a stack in the loop, and all of it: over its norm, less its maximum."""
+    """Blocks of a stack in the loop, and all of it: over its norm, less its maximum; the smallest product."""
 
     x = sequence(N, D)
     h_prev = state(N, H)
@@ -266,7 +266,7 @@ class Normed(Cell):
 
     a = x @ W + h_prev @ U
     n = sqrt(1 + total(a**2) / 9)
-    h = tanh(a.i) * sigmoid(a.f) / n + tanh(a.o - largest(a)) * h_prev
+    h = tanh(a.i) * sigmoid(a.f) / n + tanh(a.o - largest(a)) * h_prev + smallest(a.g * h_prev) / 3
     outputs = ("h",)
 
 

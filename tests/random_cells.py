@@ -150,6 +150,8 @@ class _Writer:
             kinds += [self._outer] * 3
         if not self._changes(shape) and len(shape) == 2:
             kinds.append(self._transposed)
+        if self._wholes(shape):
+            kinds += [self._of_a_whole] * 2
         return self.chance.choice(kinds)(shape, depth - 1)
 
     def _leaf(self, shape: Shape) -> str:
@@ -246,6 +248,23 @@ class _Writer:
         leaf = self._leaf(shape)
         softmax = f"exp({leaf} - max({leaf})) / sum(exp({leaf} - max({leaf})))"
         return self.chance.choice((f"({one} - {name}({other}))", f"{one} / sqrt(1 + mean({other}**2))", softmax))
+
+    def _wholes(self, shape: Shape) -> list[str]:
+        """What is known that has blocks of a shape along its last axis."""
+        return [
+            name
+            for name, known in self.known
+            if len(shape) == len(known) >= 2 and known[-1] in self.stacks and shape == (*known[:-1], self.dims[2])
+        ]
+
+    def _of_a_whole(self, shape: Shape, depth: int) -> str:
+        """A block beside a sum, a mean or a maximum over all of them."""
+        whole = self.chance.choice(self._wholes(shape))
+        block = f"{whole}.{self.chance.choice(LABELS['G'])}"
+        reduced = self.chance.choice(("sum({})", "mean({}**2)", "max({})", "min({})")).format(whole)
+        return self.chance.choice(
+            (f"tanh({block} - {reduced})", f"{self._factor(shape, depth)} * tanh({block}) / (2 + {reduced}**2)")
+        )
 
     def _matmul_of_each(self, shape: Shape, depth: int) -> str:
         """A matrix per sequence times a vector per sequence."""

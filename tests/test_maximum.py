@@ -29,6 +29,7 @@ from derive.program import Program
 from derive.show import UNICODE, equation_text
 from derive.tensor import entry, join
 from tests import cuda, literature
+from tests.cuda_cells import HARD
 from tests.cuda_modules import host, load
 from tests.modules import module_of, relative_error
 from tests.random_cells import RandomCell
@@ -272,6 +273,13 @@ def test_plans_compare_what_is_there() -> None:
         assert isinstance(one.body, Entry) or str(one.body) == "-s_prev[n, h]"
     compared = {e.name for one in maxima for e in one.atoms(Entry)} - {"s_prev", "M_prev"}
     assert compared <= {a.name for a in plan.tape}
+
+
+def test_the_smallest_of_products_is_planned() -> None:
+    """Broken if what a maximum is over never gets a name, as the negative of a product is no single negative."""
+    plan = schedule(HARD["normed"])
+    (smallest_product,) = [e.value for e in plan.step.equations if e.value.has(Max) and "options" in str(e.value)]
+    assert isinstance(smallest_product.body, Entry)
 
 
 def test_plans_count_once() -> None:

@@ -43,11 +43,11 @@ def lift_maxima(program: Program) -> Program:
 
 
 def _options(equation: Equation) -> list[Expr]:
-    """What a maximum is over, but for its sign."""
+    """What a maximum is over, but for its sign if that leaves one factor."""
     if not isinstance(equation.value, Max):
         return []
     sign, options = equation.value.body.as_coeff_Mul()
-    return [options] if abs(sign) == 1 else [equation.value.body]
+    return [options] if sign == -1 and not options.is_Mul else [equation.value.body]
 
 
 def lift_sums(program: Program) -> Program:
