@@ -276,6 +276,15 @@ app = typer.Typer(add_completion=False)
 errors = Console(stderr=True)
 
 
+def wanted_gpu() -> str:
+    """The name of the GPU; without one the command ends, and says why."""
+    try:
+        return find_gpu()
+    except NoGpuError as error:
+        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
 def _measure(sizes: Sequence[Size], torch_device: str | None, plan: Plan) -> dict[Size, list[PassOutcome]]:
     number = len(TITLES) if torch_device else len(TITLES) - len(OF_TORCH)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -306,11 +315,7 @@ def main(
         chosen = parse_sizes(sizes or [], SIZES)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
-    try:
-        name = find_gpu()
-    except NoGpuError as error:
-        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    name = wanted_gpu()
     torch_device = torch_cuda_device()
     if torch_device is None:
         errors.print("[bold yellow]PyTorch with CUDA is not installed: measuring without it.[/]")

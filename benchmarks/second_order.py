@@ -19,7 +19,7 @@ from rich.table import Table
 from . import environment, memory
 from .contenders import DEFAULT_MODULE, Generated, Place, Torch, torch_installed
 from .gpu import SIZES as GPU_SIZES
-from .gpu import NoGpuError, find_gpu
+from .gpu import wanted_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
 from .problem import Array, Problem, Results, Size, make_problem, parse_sizes, relative_error
 from .report import result_file, write_json
@@ -227,11 +227,7 @@ def main(
         chosen = parse_sizes(sizes or [], SIZES if device == Place.CPU else GPU_SIZES)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--sizes") from None
-    try:
-        gpu = None if device == Place.CPU else find_gpu()
-    except NoGpuError as error:
-        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    gpu = None if device == Place.CPU else wanted_gpu()
     kinds = {name: kind for name, kind in CONTENDERS[device].items() if name != TORCH or torch_installed()}
     plan = QUICK if quick else THOROUGH
     description = environment.describe()

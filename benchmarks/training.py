@@ -25,7 +25,7 @@ from rich.table import Table
 
 from . import environment, loop
 from .contenders import Place
-from .gpu import NoGpuError, find_gpu
+from .gpu import wanted_gpu
 from .measure import QUICK, THOROUGH, DisagreementError, Plan, one_round
 from .problem import Array, Problem, Size, parse_sizes
 from .report import result_file, write_json
@@ -224,11 +224,7 @@ def main(
         for task, kinds in TASKS.items()
     }
     plan = QUICK if quick else THOROUGH
-    try:
-        gpu = None if device == Place.CPU else find_gpu()
-    except NoGpuError as error:
-        errors.print(f"No GPU to measure: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    gpu = None if device == Place.CPU else wanted_gpu()
     description = environment.describe()
     outcomes: dict[Size, dict[str, Outcome]] = {}
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
